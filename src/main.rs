@@ -1,0 +1,3 @@
+//! palmd: the daemon and its tools.
+
+fn main() {}
