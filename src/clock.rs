@@ -1,7 +1,7 @@
 //! Time as a dependency, so that a day of kiosk life can be simulated in milliseconds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A monotonic clock. Threads that wait or measure take one as a parameter.
 pub trait Clock: Send + Sync {
@@ -11,23 +11,14 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, time: Duration);
 }
 
-/// The machine's own monotonic clock, counted from the moment the value was made.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock {
-    origin: Instant,
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
-    }
-}
+/// The machine's `CLOCK_MONOTONIC`, which also stamps V4L2 buffers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
-        self.origin.elapsed()
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
     }
 
     fn sleep(&self, time: Duration) {

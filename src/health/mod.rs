@@ -1,1 +1,17 @@
-//! TODO
+//! How palmd is doing: counters, stage times, memory and allocator calls.
+//!
+//! The hot loops write relaxed atomics ([`Metrics`]) and nothing else. Whoever wants to look takes
+//! a [`Snapshot`]; the main thread does so at an interval, logs it, and lets [`Watch`] look for
+//! leaks.
+
+mod allocator;
+mod histogram;
+mod memory;
+mod metrics;
+mod watch;
+
+pub use allocator::{AllocatorCalls, CountingAllocator, thread_calls};
+pub use histogram::{Histogram, Quantiles};
+pub use memory::{Memory, PageFaults, thread_page_faults};
+pub use metrics::{Counter, Gauge, Metrics, Snapshot, Stage};
+pub use watch::{Warning, Watch, WatchParams};

@@ -1,0 +1,79 @@
+//! Memory and page faults, as the kernel counts them.
+
+use std::fs;
+
+/// Memory of this process in bytes; zeros where `/proc` doesn't tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Memory {
+    /// Resident now.
+    pub resident_bytes: u64,
+    /// The most that was resident.
+    pub peak_bytes: u64,
+}
+
+impl Memory {
+    /// Reads `/proc/self/status`. Allocates: not for the hot loops.
+    #[must_use]
+    pub fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let bytes = |key: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.trim().strip_suffix("kB"))
+                .and_then(|kb| kb.trim().parse::<u64>().ok())
+                .map_or(0, |kb| kb * 1024)
+        };
+        Self {
+            resident_bytes: bytes("VmRSS:"),
+            peak_bytes: bytes("VmHWM:"),
+        }
+    }
+}
+
+/// Page faults of one thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PageFaults {
+    /// Served from memory.
+    pub minor: u64,
+    /// Served from a disk.
+    pub major: u64,
+}
+
+/// The calling thread's page faults so far, from `/proc/thread-self/stat`. Allocates.
+#[must_use]
+pub fn thread_page_faults() -> PageFaults {
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    // The fields are counted from after the command's name, which may hold spaces and brackets.
+    let mut fields = stat
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace()
+        .skip(7)
+        .step_by(2)
+        .map(|n| n.parse().unwrap_or(0));
+    PageFaults {
+        minor: fields.next().unwrap_or(0),
+        major: fields.next().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read() {
+        let memory = Memory::now();
+        assert!(memory.resident_bytes > 100_000);
+        assert!(memory.peak_bytes >= memory.resident_bytes);
+    }
+
+    #[test]
+    fn touching_new_memory_is_a_page_fault() {
+        let before = thread_page_faults();
+        let block = vec![1u8; 64 << 20];
+        let after = thread_page_faults();
+        assert!(block.len() > 1);
+        assert!(after.minor > before.minor, "{before:?} {after:?}");
+    }
+}
