@@ -1,8 +1,14 @@
 //! From windows to gesture events: the classifier and the rules.
 
 mod event;
+mod rule;
+mod rules;
 
 pub use event::{CameraEvent, CameraPhase, Event, GestureEvent, HandEvent, HandPhase, Phase};
+pub use rule::{Kind, Rule, RuleKeys, RulesError, RulesParams};
+pub use rules::Rules;
+
+use std::ops::Range;
 
 /// The labels that the shipped classifier knows, in the order of its outputs.
 ///
@@ -28,3 +34,6 @@ pub const LABELS: [&str; 19] = [
     "spread",
     "none",
 ];
+
+/// Where the movements stand among [`LABELS`].
+pub const MOVEMENTS: Range<usize> = 8..18;
