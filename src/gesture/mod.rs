@@ -1,8 +1,25 @@
 //! From windows to gesture events: the classifier and the rules.
+//!
+//! A [`Recognizer`] keeps a window for each hand, has a [`Classifier`] score it, and lets the
+//! [`Rules`] make events of the scores. It runs on a thread of its own behind the ring
+//! ([`worker::run`]), or in line where nothing must be fast ([`Recognizer::push`]).
 
+mod classifier;
 mod event;
+mod recognizer;
+mod rule;
+mod rules;
+mod score;
+pub mod worker;
 
+pub use classifier::{Classifier, ClassifierError};
 pub use event::{CameraEvent, CameraPhase, Event, GestureEvent, HandEvent, HandPhase, Phase};
+pub use recognizer::{Recognizer, RecognizerCounters, RecognizerParams};
+pub use rule::{Kind, Rule, RuleKeys, RulesError, RulesParams};
+pub use rules::Rules;
+pub use score::{Score, ScoreError};
+
+use std::ops::Range;
 
 /// The labels that the shipped classifier knows, in the order of its outputs.
 ///
@@ -28,3 +45,6 @@ pub const LABELS: [&str; 19] = [
     "spread",
     "none",
 ];
+
+/// Where the movements stand among [`LABELS`].
+pub const MOVEMENTS: Range<usize> = 8..18;

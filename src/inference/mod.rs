@@ -1,1 +1,15 @@
-//! TODO
+//! Running the networks: tract reads, checks and simplifies an ONNX file once at load, and runs it
+//! with some operators of our own.
+//!
+//! A [`Network`] is one model, ready to run: its caller writes [`Network::input`] in place, calls
+//! [`Network::run`], and reads [`Network::output`]. What a model must look like is said by an
+//! [`Expectation`], so that a wrong file is refused at load, by name, and not in the loop.
+
+mod error;
+mod model_file;
+mod network;
+mod prelu;
+
+pub use error::{InferenceError, ModelError};
+pub use model_file::{Expectation, ExpectedOutput};
+pub use network::Network;

@@ -1,0 +1,371 @@
+//! A network: one model with its input tensor and its last outputs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+
+use super::error::{InferenceError, ModelError};
+use super::model_file::{self, Expectation};
+
+/// One model, ready to run again and again on one thread.
+#[derive(Debug)]
+pub struct Network {
+    path: PathBuf,
+    purpose: &'static str,
+    metadata: Vec<(String, String)>,
+    state: TypedSimpleState,
+    input: Arc<Tensor>,
+    outputs: TVec<TValue>,
+    output_shapes: Vec<Vec<usize>>,
+}
+
+impl Network {
+    /// Reads, checks and prepares the model at `path`.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the file is missing, is no ONNX model, or is not what is expected.
+    pub fn load(path: &Path, expect: &Expectation<'_>) -> Result<Self, ModelError> {
+        let model_file::CheckedModel { typed, metadata } = model_file::read(path, expect)?;
+        let output_shapes = (0..typed.outputs.len())
+            .map(|i| {
+                Ok(typed
+                    .output_fact(i)?
+                    .shape
+                    .as_concrete()
+                    .unwrap_or_default()
+                    .to_vec())
+            })
+            .collect::<TractResult<_>>()
+            .map_err(|e| ModelError::graph(path, expect, &e))?;
+        let state = typed
+            .into_optimized()
+            .and_then(IntoRunnable::into_runnable)
+            .and_then(|plan| plan.spawn())
+            .map_err(|e| ModelError::graph(path, expect, &e))?;
+        let input =
+            Tensor::zero::<f32>(expect.input).map_err(|e| ModelError::graph(path, expect, &e))?;
+        let mut network = Self {
+            path: path.into(),
+            purpose: expect.purpose,
+            metadata,
+            state,
+            input: Arc::new(input),
+            outputs: tvec![],
+            output_shapes,
+        };
+        // What fails, fails at load; and the outputs are there from the beginning.
+        network
+            .infer()
+            .map_err(|e| ModelError::graph(path, expect, &e))?;
+        Ok(network)
+    }
+
+    /// The value of `key` in the model's own metadata (ONNX `metadata_props`).
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The input tensor in row-major order, to be written before [`run`](Self::run). It keeps
+    /// what was written.
+    pub fn input(&mut self) -> &mut [f32] {
+        let tensor = Arc::make_mut(&mut self.input);
+        // SAFETY: the tensor was made as f32, and nothing changes its type.
+        unsafe { tensor.as_slice_mut_unchecked::<f32>() }
+    }
+
+    /// Computes the outputs from the input. They may hold NaN: that is for the caller to judge.
+    ///
+    /// # Errors
+    /// [`InferenceError`] when an operator fails; the outputs are then empty.
+    pub fn run(&mut self) -> Result<(), InferenceError> {
+        self.infer().map_err(|error| InferenceError {
+            path: self.path.clone(),
+            purpose: self.purpose,
+            reason: format!("{error:#}"),
+        })
+    }
+
+    fn infer(&mut self) -> TractResult<()> {
+        // Dropped first, so that whoever made them may write them again.
+        self.outputs.clear();
+        let input = Arc::clone(&self.input).into_tvalue();
+        self.outputs = self.state.run(tvec![input])?;
+        Ok(())
+    }
+
+    /// Output `i` of the [`Expectation`], in row-major order, from the last [`run`](Self::run);
+    /// empty if there is no such output, or the last run failed.
+    #[must_use]
+    pub fn output(&self, i: usize) -> &[f32] {
+        self.outputs
+            .get(i)
+            .and_then(|tensor| tensor.as_plain_ram()?.as_slice().ok())
+            .unwrap_or_default()
+    }
+
+    /// Shape of output `i` of the [`Expectation`]; empty if there is no such output.
+    #[must_use]
+    pub fn output_shape(&self, i: usize) -> &[usize] {
+        self.output_shapes.get(i).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use prost::Message;
+    use tract_onnx::pb::{
+        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+        TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
+    };
+
+    use super::super::model_file::ExpectedOutput;
+    use super::*;
+
+    const FLOAT: i32 = 1;
+
+    fn value(name: &str, elem_type: i32, shape: &[i64]) -> ValueInfoProto {
+        let dim = |&d| tensor_shape_proto::Dimension {
+            value: Some(tensor_shape_proto::dimension::Value::DimValue(d)),
+            ..Default::default()
+        };
+        let shape = TensorShapeProto {
+            dim: shape.iter().map(dim).collect(),
+        };
+        ValueInfoProto {
+            name: name.into(),
+            r#type: Some(TypeProto {
+                value: Some(type_proto::Value::TensorType(type_proto::Tensor {
+                    elem_type,
+                    shape: Some(shape),
+                })),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+        NodeProto {
+            op_type: op.into(),
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.into()],
+            ..Default::default()
+        }
+    }
+
+    /// `y = prelu(x, [0.5, 2])` and `z = x + x` over x of shape 1x2x3.
+    fn two_outputs() -> ModelProto {
+        ModelProto {
+            ir_version: 8,
+            opset_import: vec![OperatorSetIdProto {
+                version: 17,
+                ..Default::default()
+            }],
+            metadata_props: vec![StringStringEntryProto {
+                key: "version".into(),
+                value: "7".into(),
+            }],
+            graph: Some(GraphProto {
+                node: vec![
+                    node("PRelu", &["x", "slope"], "y"),
+                    node("Add", &["x", "x"], "z"),
+                ],
+                initializer: vec![TensorProto {
+                    name: "slope".into(),
+                    dims: vec![2, 1],
+                    data_type: FLOAT,
+                    float_data: vec![0.5, 2.0],
+                    ..Default::default()
+                }],
+                input: vec![value("x", FLOAT, &[1, 2, 3])],
+                output: vec![value("y", FLOAT, &[1, 2, 3]), value("z", FLOAT, &[1, 2, 3])],
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    const SHAPE: &[Option<usize>] = &[Some(1), Some(2), None];
+    const EXPECT: Expectation<'static> = Expectation {
+        purpose: "test",
+        input: &[1, 2, 3],
+        outputs: &[
+            ExpectedOutput {
+                name: "z",
+                shape: SHAPE,
+            },
+            ExpectedOutput {
+                name: "y",
+                shape: SHAPE,
+            },
+        ],
+        remedy: "run `make models`",
+    };
+
+    fn load_bytes(bytes: &[u8], expect: &Expectation<'_>) -> Result<Network, ModelError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.onnx");
+        fs::write(&path, bytes).unwrap();
+        Network::load(&path, expect)
+    }
+
+    fn load(model: &ModelProto, expect: &Expectation<'_>) -> Result<Network, ModelError> {
+        load_bytes(&model.encode_to_vec(), expect)
+    }
+
+    /// The error's text, which must be one line that names the file.
+    fn refusal(model: &ModelProto, expect: &Expectation<'_>) -> String {
+        one_line(load(model, expect).unwrap_err())
+    }
+
+    fn one_line(error: ModelError) -> String {
+        let text = error.to_string();
+        assert!(text.contains("some.onnx: "), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+        text
+    }
+
+    fn graph(model: &mut ModelProto) -> &mut GraphProto {
+        model.graph.as_mut().unwrap()
+    }
+
+    #[test]
+    fn runs_repeatedly_with_outputs_found_by_name() {
+        fn assert_send<T: Send>(_: &T) {}
+        let mut network = load(&two_outputs(), &EXPECT).unwrap();
+        assert_send(&network);
+        assert_eq!(network.metadata("version"), Some("7"));
+        assert_eq!(network.metadata("labels"), None);
+        assert_eq!(network.output_shape(1), [1, 2, 3]);
+        for scale in [1.0, 10.0] {
+            network
+                .input()
+                .copy_from_slice(&[-1.0, 0.0, 1.0, -2.0, f32::NAN, 3.0].map(|x| x * scale));
+            network.run().unwrap();
+            assert_eq!(
+                network.output(0)[..4],
+                [-2.0, 0.0, 2.0, -4.0].map(|x| x * scale)
+            );
+            assert_eq!(
+                network.output(1)[..4],
+                [-0.5, 0.0, 1.0, -4.0].map(|x| x * scale)
+            );
+            assert!(network.output(1)[4].is_nan());
+            assert_eq!(network.output(1)[5], 3.0 * scale);
+        }
+    }
+
+    #[test]
+    fn an_input_that_is_also_an_output_stays_writable() {
+        let mut model = two_outputs();
+        graph(&mut model).node[1] = node("Identity", &["x"], "z");
+        let mut network = load(&model, &EXPECT).unwrap();
+        for x in [1.0, 2.0] {
+            network.input().fill(x);
+            network.run().unwrap();
+            assert_eq!(network.output(0), [x; 6]);
+        }
+    }
+
+    #[test]
+    fn outputs_of_other_names_are_taken_by_place() {
+        let expect = Expectation {
+            outputs: &["first", "second"].map(|name| ExpectedOutput { name, shape: SHAPE }),
+            ..EXPECT
+        };
+        let mut network = load(&two_outputs(), &expect).unwrap();
+        network.input().fill(-1.0);
+        network.run().unwrap();
+        assert_eq!(network.output(1), [-2.0; 6]);
+    }
+
+    #[test]
+    fn files_that_are_no_models_are_refused() {
+        let missing = Network::load(Path::new("nowhere/some.onnx"), &EXPECT).unwrap_err();
+        let text = one_line(missing);
+        assert!(text.contains("missing; run `make models`"), "{text}");
+
+        let whole = two_outputs().encode_to_vec();
+        for bytes in [
+            &b""[..],
+            b"<!doctype html><p>404</p>",
+            &whole[..whole.len() / 2],
+            &whole[..whole.len() - 3],
+        ] {
+            let text = one_line(load_bytes(bytes, &EXPECT).unwrap_err());
+            assert!(text.contains("not an ONNX model, or cut short"), "{text}");
+            assert!(text.contains(&format!("({} bytes", bytes.len())), "{text}");
+        }
+
+        let folder = tempfile::tempdir().unwrap();
+        let error = Network::load(folder.path(), &EXPECT).unwrap_err();
+        assert!(error.to_string().contains("can't be read"), "{error}");
+    }
+
+    #[test]
+    fn other_inputs_and_outputs_are_refused_with_what_was_expected() {
+        let mut model = two_outputs();
+        graph(&mut model).input[0] = value("x", FLOAT, &[1, 2, 4]);
+        let text = refusal(&model, &EXPECT);
+        assert!(
+            text.contains("1,2,3,F32") && text.contains("1,2,4,F32"),
+            "{text}"
+        );
+
+        let double = 11;
+        graph(&mut model).input[0] = value("x", double, &[1, 2, 3]);
+        assert!(refusal(&model, &EXPECT).contains("1,2,3,F64"));
+
+        let mut model = two_outputs();
+        graph(&mut model).input.push(value("x2", FLOAT, &[1]));
+        assert!(refusal(&model, &EXPECT).contains("2 inputs"));
+
+        let mut model = two_outputs();
+        graph(&mut model).output.pop();
+        let text = refusal(&model, &EXPECT);
+        assert!(text.contains("there is only y"), "{text}");
+
+        let expect = Expectation {
+            outputs: &[ExpectedOutput {
+                name: "y",
+                shape: &[Some(1), Some(19)],
+            }],
+            ..EXPECT
+        };
+        let text = refusal(&two_outputs(), &expect);
+        assert!(
+            text.contains("y 1,19,F32") && text.contains("y 1,2,3,F32"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn graphs_that_can_not_run_are_refused() {
+        let mut model = two_outputs();
+        graph(&mut model).node[1].op_type = "Bessel".into();
+        let text = refusal(&model, &EXPECT);
+        assert!(text.contains("can't be run here: Bessel;"), "{text}");
+
+        let mut model = two_outputs();
+        graph(&mut model).output[0].name = "w".into();
+        let text = refusal(&model, &EXPECT);
+        assert!(text.contains("nothing computes the output \"w\""), "{text}");
+
+        let mut model = two_outputs();
+        graph(&mut model).node[0].input[1] = "nothing".into();
+        let text = refusal(&model, &EXPECT);
+        assert!(text.contains("can't be prepared"), "{text}");
+
+        let mut model = two_outputs();
+        graph(&mut model).initializer[0].dims = vec![1, 2];
+        let text = refusal(&model, &EXPECT);
+        assert!(text.contains("can't be prepared"), "{text}");
+    }
+}
