@@ -156,13 +156,14 @@ impl Grid {
         hand.points = points;
     }
 
-    /// Gives up a hand that is out of sight if that is what it takes to follow another one.
+    /// Gives up the hand that is longest out of sight if that is what it takes to follow another.
     fn make_room(&mut self, frame: &FramePoses, out: &mut impl FnMut(Handover)) {
         if !self.hands.is_full() {
             return;
         }
-        let absent = self.hands.iter().position(|hand| !is_in(frame, hand.track));
-        if let Some(i) = absent {
+        let hands = self.hands.iter().enumerate();
+        let absent = hands.filter(|(_, hand)| !is_in(frame, hand.track));
+        if let Some((i, _)) = absent.min_by_key(|(_, hand)| hand.t) {
             out(self.hands.swap_remove(i).left(frame.seq, frame.t));
         }
     }

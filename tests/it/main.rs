@@ -1,0 +1,3 @@
+//! Tests across stations.
+
+mod hand_over;
