@@ -1,4 +1,32 @@
 //! From a frame to hand poses: palm detection, landmarks, tracking and smoothing.
+//!
+//! It is MediaPipe's hand pipeline (Zhang et al., "MediaPipe Hands: On-device Real-time Hand
+//! Tracking", 2020). A [`PoseTracker`] takes a frame through these steps:
+//!
+//! 1. While no hand is followed, the [`detector`] looks at the whole frame (the letterbox
+//!    [`Region`](region::Region)): its network's proposals around the [`anchors`] become
+//!    [`palm`]s, and each palm a region that is turned so that the hand stands upright.
+//! 2. For each region, [`landmark`] finds the 21 points of the hand there and how sure it is.
+//! 3. The points say where the hand will be in the next frame: the region for step 2.
+//! 4. [`OneEuro`] smooths what is published.
+//!
+//! Both networks look through [`sample`], which reads the frame in its own pixel format.
+
+pub mod anchors;
+pub mod detector;
+pub mod landmark;
+mod one_euro;
+pub mod palm;
+mod params;
+pub mod region;
+pub mod sample;
+mod times;
+mod tracker;
+
+pub use one_euro::{OneEuro, OneEuroParams};
+pub use params::{ModelSize, PoseParams};
+pub use times::StageTimes;
+pub use tracker::PoseTracker;
 
 use std::time::Duration;
 
@@ -26,6 +54,17 @@ pub enum Handedness {
     Left,
     /// The person's right hand.
     Right,
+}
+
+impl Handedness {
+    /// What a hand looks like in a mirror.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
 }
 
 /// One hand in one frame.
