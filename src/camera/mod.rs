@@ -5,7 +5,10 @@
 //! buffer back to the driver.
 
 mod frame;
+mod jpeg;
+pub mod pace;
 pub mod recording;
+pub mod spec;
 pub mod synthetic;
 pub mod v4l2;
 
