@@ -5,11 +5,13 @@
 //! buffer back to the driver.
 
 mod frame;
+mod jpeg;
 pub mod recording;
 pub mod synthetic;
 pub mod v4l2;
 
 pub use frame::{Frame, Image, PixelFormat, Range, Requeue};
+pub use jpeg::{JpegDecoder, JpegError};
 
 use std::time::Duration;
 
