@@ -27,6 +27,8 @@ pub struct JpegError(String);
 pub struct JpegDecoder {
     input: Vec<u8>,
     pixels: Vec<u8>,
+    /// Format, width and height of the picture in `pixels`.
+    decoded: Option<(PixelFormat, usize, usize)>,
 }
 
 impl JpegDecoder {
@@ -37,6 +39,7 @@ impl JpegDecoder {
     /// [`JpegError`] when the data isn't a JPEG, ends before its end marker, has less entropy-coded
     /// data than pixels, or is wider or higher than 8192 pixels.
     pub fn decode(&mut self, data: &[u8]) -> Result<Image<'_>, JpegError> {
+        self.decoded = None;
         let outline = Outline::of(data).map_err(|reason| JpegError(reason.into()))?;
         self.input.clear();
         self.input.extend_from_slice(&data[..2]);
@@ -72,12 +75,21 @@ impl JpegDecoder {
         if self.pixels.len() < size {
             self.pixels.resize(size, 0);
         }
-        let pixels = &mut self.pixels[..size];
-        decoder.decode_into(pixels).map_err(error)?;
-
-        let stride = format.plane_layout(width, height)[0].0;
-        Image::from_contiguous(format, Range::Full, width, height, stride, pixels)
+        decoder
+            .decode_into(&mut self.pixels[..size])
+            .map_err(error)?;
+        self.decoded = Some((format, width, height));
+        self.image()
             .ok_or_else(|| JpegError(format!("impossible size {width}x{height}")))
+    }
+
+    /// The picture that was decoded last; `None` if that failed.
+    #[must_use]
+    pub fn image(&self) -> Option<Image<'_>> {
+        let (format, width, height) = self.decoded?;
+        let (stride, rows) = format.plane_layout(width, height)[0];
+        let pixels = self.pixels.get(..stride * rows)?;
+        Image::from_contiguous(format, Range::Full, width, height, stride, pixels)
     }
 }
 
