@@ -410,11 +410,9 @@ fn default_range(set: PixFormat) -> Range {
 pub fn buffer_count(params: &CameraParams, interval: Interval) -> u32 {
     const MOST: u32 = 32; // VIDEO_MAX_FRAME
     let wanted = params.buffers.unwrap_or_else(|| {
-        let frame = Duration::from_secs_f32(1.0 / interval.hz().unwrap_or(30.0));
-        let held = params
-            .processing_latency
-            .as_nanos()
-            .div_ceil(frame.as_nanos().max(1));
+        let frame = interval.duration().unwrap_or(Duration::from_millis(33));
+        let held = params.processing_latency.as_nanos();
+        let held = held.div_ceil(frame.as_nanos());
         (held.min(u128::from(MOST)) as u32).max(2) + 1
     });
     wanted.clamp(2, MOST)

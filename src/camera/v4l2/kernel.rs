@@ -169,6 +169,14 @@ impl Interval {
         }
     }
 
+    /// Its length, to a nanosecond; `None` for a fraction that means nothing.
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        let ns =
+            (u64::from(self.numerator) * 1_000_000_000).checked_div(self.denominator.into())?;
+        (ns > 0).then(|| Duration::from_nanos(ns))
+    }
+
     /// Frames a second; `None` for a fraction that means nothing.
     #[must_use]
     pub fn hz(self) -> Option<f32> {

@@ -9,8 +9,12 @@
 mod devices;
 mod format;
 pub mod kernel;
+#[cfg(test)]
+mod model;
 mod pool;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 pub use devices::Device;
