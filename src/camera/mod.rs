@@ -13,6 +13,7 @@ pub mod synthetic;
 pub mod v4l2;
 
 pub use frame::{Frame, Image, PixelFormat, Range, Requeue};
+pub use jpeg::{JpegDecoder, JpegError};
 
 use std::time::Duration;
 

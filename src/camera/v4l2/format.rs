@@ -1,0 +1,419 @@
+//! Which of a device's formats, sizes and rates palmd takes, and how its buffers then lie.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use v4l::v4l_sys as c;
+
+use super::CameraParams;
+use super::kernel::{Capture, FourCc, Interval, Intervals, PixFormat, Sizes};
+use crate::camera::{Image, PixelFormat, Range};
+
+/// Entries read from one of a driver's lists; more means that the driver doesn't end it.
+const MAX_ENTRIES: u32 = 128;
+
+/// Widest and highest frame, in pixels.
+const MAX_SIDE: u32 = 8192;
+
+/// A rate this close to the wanted one is as good as it: 25 frames a second where 30 are wanted
+/// aren't worth decoding JPEG for.
+const GOOD_RATE: f32 = 0.8;
+
+/// How pictures come from a camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Pixels that are sampled where they lie.
+    Raw(PixelFormat),
+    /// Motion JPEG: each frame is a JPEG picture that must be decoded first.
+    Mjpg,
+}
+
+/// All encodings that palmd reads, the cheapest in memory traffic first. JPEG costs decoding;
+/// grey comes last because the networks were trained on colour.
+const ENCODINGS: [(&[u8; 4], Encoding); 9] = [
+    (b"NV12", Encoding::Raw(PixelFormat::Nv12)),
+    (b"YU12", Encoding::Raw(PixelFormat::Yu12)),
+    (b"NV21", Encoding::Raw(PixelFormat::Nv21)),
+    (b"YUYV", Encoding::Raw(PixelFormat::Yuyv)),
+    (b"UYVY", Encoding::Raw(PixelFormat::Uyvy)),
+    (b"RGB3", Encoding::Raw(PixelFormat::Rgb3)),
+    (b"BGR3", Encoding::Raw(PixelFormat::Bgr3)),
+    (b"MJPG", Encoding::Mjpg),
+    (b"GREY", Encoding::Raw(PixelFormat::Grey)),
+];
+
+impl Encoding {
+    /// Place in the order of preference, 0 first.
+    fn rank(self) -> usize {
+        ENCODINGS
+            .iter()
+            .position(|&(_, encoding)| encoding == self)
+            .unwrap_or(ENCODINGS.len())
+    }
+
+    /// V4L2's code.
+    ///
+    /// # Panics
+    /// Never for formats that cameras have; the recordings' own (planar 4:2:2, 4:4:4) have no code.
+    #[must_use]
+    pub fn fourcc(self) -> FourCc {
+        FourCc(*ENCODINGS[self.rank()].0)
+    }
+
+    /// The encoding of a V4L2 code, if palmd reads it.
+    #[must_use]
+    pub fn from_fourcc(fourcc: FourCc) -> Option<Self> {
+        // Some drivers call motion JPEG plainly JPEG.
+        let code = if fourcc.0 == *b"JPEG" {
+            *b"MJPG"
+        } else {
+            fourcc.0
+        };
+        let (_, encoding) = ENCODINGS.iter().find(|(known, _)| **known == code)?;
+        Some(*encoding)
+    }
+
+    fn names() -> String {
+        let names = ENCODINGS.map(|(code, _)| FourCc(*code).to_string());
+        names.join(", ")
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fourcc().fmt(f)
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = String;
+
+    /// Reads a four-character code as it stands in the configuration.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let code = text.to_ascii_uppercase();
+        let fourcc = code.as_bytes().try_into().ok().map(FourCc);
+        fourcc
+            .and_then(Self::from_fourcc)
+            .ok_or_else(|| format!("{text:?} is none of {}", Self::names()))
+    }
+}
+
+impl Serialize for Encoding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A pixel format that a device offers, with its sizes and rates.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Offer {
+    /// Four-character code.
+    #[serde(serialize_with = "as_text")]
+    pub fourcc: FourCc,
+    /// The driver's words for it.
+    pub description: String,
+    /// Whether palmd reads it.
+    pub usable: bool,
+    /// Sizes; empty where the driver doesn't list them.
+    pub sizes: Vec<OfferedSize>,
+}
+
+/// A size, or a range of sizes, that a device offers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OfferedSize {
+    /// Smallest width and height in pixels.
+    pub min: (u32, u32),
+    /// Largest width and height; the same as `min` for a single size.
+    pub max: (u32, u32),
+    /// Frames a second, highest first; of a range, its two ends. Empty where not listed.
+    pub fps: Vec<f32>,
+}
+
+impl OfferedSize {
+    fn nearest(&self, (width, height): (u32, u32)) -> (u32, u32) {
+        (
+            width.max(self.min.0).min(self.max.0),
+            height.max(self.min.1).min(self.max.1),
+        )
+    }
+
+    /// The lowest rate that is good enough, else the highest.
+    fn rate(&self, wanted: f32) -> Option<f32> {
+        let enough = self.fps.iter().filter(|&&fps| fps >= wanted * 0.999);
+        let enough = enough.copied().min_by(f32::total_cmp);
+        enough.or_else(|| self.fps.iter().copied().max_by(f32::total_cmp))
+    }
+}
+
+fn as_text<S: Serializer>(fourcc: &FourCc, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(fourcc)
+}
+
+/// Everything that `capture` offers. Rates of a range of sizes are those at the size nearest to
+/// `wanted`.
+pub fn offers<C: Capture>(capture: &C, wanted: (u32, u32)) -> Vec<Offer> {
+    let mut offers: Vec<Offer> = Vec::new();
+    for format in list(|index| capture.format(index)) {
+        if offers.iter().any(|offer| offer.fourcc == format.fourcc) {
+            continue;
+        }
+        let sizes = list(|index| capture.frame_size(format.fourcc, index));
+        let sizes = sizes.map(|size| {
+            let (min, max) = match size {
+                Sizes::Discrete(width, height) => ((width, height), (width, height)),
+                Sizes::Stepwise { min, max, .. } => (min, max),
+            };
+            let mut size = OfferedSize {
+                min,
+                max,
+                fps: Vec::new(),
+            };
+            let nearest = size.nearest(wanted);
+            let intervals = list(|index| capture.frame_interval(format.fourcc, nearest, index));
+            size.fps = intervals.flat_map(rates).collect();
+            size.fps.sort_by(|a, b| b.total_cmp(a));
+            size.fps.dedup();
+            size
+        });
+        offers.push(Offer {
+            fourcc: format.fourcc,
+            usable: Encoding::from_fourcc(format.fourcc).is_some(),
+            sizes: sizes.collect(),
+            description: format.description,
+        });
+    }
+    offers
+}
+
+fn list<T>(entry: impl Fn(u32) -> std::io::Result<T>) -> impl Iterator<Item = T> {
+    (0..MAX_ENTRIES).map_while(move |index| entry(index).ok())
+}
+
+fn rates(intervals: Intervals) -> impl Iterator<Item = f32> {
+    let ends = match intervals {
+        Intervals::Discrete(interval) => [interval.hz(), None],
+        Intervals::Between { min, max } => [min.hz(), max.hz()],
+    };
+    ends.into_iter().flatten()
+}
+
+/// What palmd takes of a device's offers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Choice {
+    /// Encoding.
+    pub format: Encoding,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// Frames a second, where the driver lists them.
+    pub fps: Option<f32>,
+    /// Why this one, for people.
+    pub reason: String,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (width, height) = self.size;
+        write!(f, "{} {width}x{height}", self.format)?;
+        match self.fps {
+            Some(fps) => write!(f, " at {fps} frames a second"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How far a size and rate is from what is wanted; 0 is perfect. A missing rate weighs more than
+/// missing pixels, since the networks see 224x224 pixels of the hand anyway.
+fn miss(size: (u32, u32), fps: Option<f32>, params: &CameraParams) -> f32 {
+    let off = |is: u32, wanted: u32| (is.max(1) as f32 / wanted.max(1) as f32).ln().abs();
+    let rate = fps.map_or(1.0, |fps| fps / params.fps.max(1.0));
+    let slow = if rate >= GOOD_RATE {
+        0.0
+    } else {
+        -rate.max(0.001).ln()
+    };
+    off(size.0, params.size.0) + off(size.1, params.size.1) + 2.0 * slow
+}
+
+/// Chooses among `offers`: the size and rate nearest to the wanted ones, and of equally near ones
+/// the format that is cheapest to sample.
+///
+/// # Errors
+/// Says why there is nothing to choose from.
+pub fn choose(offers: &[Offer], params: &CameraParams) -> Result<Choice, String> {
+    let unlisted = [OfferedSize {
+        min: params.size,
+        max: params.size,
+        fps: Vec::new(),
+    }];
+    let mut candidates = Vec::new();
+    for offer in offers {
+        let Some(format) = Encoding::from_fourcc(offer.fourcc) else {
+            continue;
+        };
+        let sizes: &[OfferedSize] = match &offer.sizes[..] {
+            [] => &unlisted,
+            sizes => sizes,
+        };
+        for offered in sizes {
+            let size = offered.nearest(params.size);
+            if size.0.max(size.1) <= MAX_SIDE {
+                let fps = offered.rate(params.fps);
+                candidates.push((miss(size, fps, params), format, size, fps));
+            }
+        }
+    }
+    let by_cost = |a: &(f32, Encoding, _, _), b: &(f32, Encoding, _, _)| -> Ordering {
+        (a.0.total_cmp(&b.0)).then(a.1.rank().cmp(&b.1.rank()))
+    };
+    let best = |wanted: &dyn Fn(Encoding) -> bool| {
+        let candidates = candidates.iter().filter(|candidate| wanted(candidate.1));
+        candidates.min_by(|a, b| by_cost(a, b)).copied()
+    };
+
+    let offered = || {
+        let codes: Vec<_> = offers
+            .iter()
+            .map(|offer| offer.fourcc.to_string())
+            .collect();
+        codes.join(", ")
+    };
+    let chosen = match params.format {
+        Some(format) => best(&|candidate| candidate == format).ok_or_else(|| {
+            format!(
+                "the configured format {format} isn't among the device's ({})",
+                offered()
+            )
+        })?,
+        None => best(&|_| true).ok_or_else(|| match offers {
+            [] => "the device lists no formats".to_owned(),
+            _ => format!(
+                "palmd reads {}, the device offers only {}",
+                Encoding::names(),
+                offered()
+            ),
+        })?,
+    };
+
+    let (cost, format, size, fps) = chosen;
+    let near = if cost == 0.0 {
+        "size and rate as wanted"
+    } else {
+        "nearest to the wanted size and rate"
+    };
+    let kind = if params.format.is_some() {
+        "format as configured".to_owned()
+    } else if format == Encoding::Mjpg {
+        match best(&|candidate| candidate != Encoding::Mjpg) {
+            None => "the only format that palmd reads".to_owned(),
+            Some((_, raw, (width, height), fps)) => {
+                let fps = fps.map_or(String::new(), |fps| format!(" at {fps} frames a second"));
+                format!("without decoding there is only {raw} {width}x{height}{fps}")
+            }
+        }
+    } else {
+        "needs no decoding".to_owned()
+    };
+    Ok(Choice {
+        format,
+        size,
+        fps,
+        reason: format!("{near}; {kind}"),
+    })
+}
+
+/// How a picture lies in a buffer, as negotiated with the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Encoding.
+    pub encoding: Encoding,
+    /// Code range of YUV formats.
+    pub range: Range,
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Bytes from row to row in the first plane, the driver's own; without meaning for JPEG.
+    pub stride: usize,
+}
+
+impl Layout {
+    /// The layout of the format that the driver has set, which need not be what it was asked for.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn new(set: PixFormat, range: Option<Range>) -> Result<Self, String> {
+        let encoding = Encoding::from_fourcc(set.fourcc)
+            .ok_or_else(|| format!("the driver insists on the format {}", set.fourcc))?;
+        let (width, height, stride) = (set.width, set.height, set.stride);
+        if width == 0 || height == 0 || width.max(height) > MAX_SIDE {
+            return Err(format!("the driver insists on the size {width}x{height}"));
+        }
+        if let Encoding::Raw(format) = encoding {
+            let (row, _) = format.plane_layout(width as usize, height as usize)[0];
+            if (stride as usize) < row {
+                return Err(format!(
+                    "the driver gives rows of {stride} bytes, but {encoding} {width}x{height} needs {row}"
+                ));
+            }
+        }
+        Ok(Self {
+            encoding,
+            range: range.unwrap_or_else(|| default_range(set)),
+            width: width as usize,
+            height: height as usize,
+            stride: stride as usize,
+        })
+    }
+
+    /// The picture in a raw buffer; `None` when the buffer is too short for it, or is JPEG.
+    #[must_use]
+    pub fn image<'a>(&self, data: &'a [u8]) -> Option<Image<'a>> {
+        let Encoding::Raw(format) = self.encoding else {
+            return None;
+        };
+        Image::from_contiguous(
+            format,
+            self.range,
+            self.width,
+            self.height,
+            self.stride,
+            data,
+        )
+    }
+
+    /// Whether a buffer's content is long enough to be worth a look.
+    #[must_use]
+    pub fn fits(&self, data: &[u8]) -> bool {
+        match self.encoding {
+            Encoding::Raw(_) => self.image(data).is_some(),
+            Encoding::Mjpg => !data.is_empty(),
+        }
+    }
+}
+
+/// What `V4L2_QUANTIZATION_DEFAULT` means for YUV: limited, except in JPEG's own colour space.
+fn default_range(set: PixFormat) -> Range {
+    match set.quantization {
+        c::v4l2_quantization_V4L2_QUANTIZATION_FULL_RANGE => Range::Full,
+        c::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE => Range::Limited,
+        _ if set.colorspace == c::v4l2_colorspace_V4L2_COLORSPACE_JPEG => Range::Full,
+        _ => Range::Limited,
+    }
+}
+
+/// How many buffers the pool needs so that the driver has some to fill while frames of
+/// `processing_latency` are held.
+#[must_use]
+pub fn buffer_count(params: &CameraParams, interval: Interval) -> u32 {
+    const MOST: u32 = 32; // VIDEO_MAX_FRAME
+    let wanted = params.buffers.unwrap_or_else(|| {
+        let frame = interval.duration().unwrap_or(Duration::from_millis(33));
+        let held = params.processing_latency.as_nanos();
+        let held = held.div_ceil(frame.as_nanos());
+        (held.min(u128::from(MOST)) as u32).max(2) + 1
+    });
+    wanted.clamp(2, MOST)
+}
