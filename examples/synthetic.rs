@@ -45,6 +45,12 @@ fn write(what: &str, spec: &str) -> Result<(), Box<dyn std::error::Error>> {
             serde_json::to_writer(&mut out, &script.truth())?;
             writeln!(out)?;
         }
+        "rgb" => {
+            let mut hand = Synthetic::new(script);
+            for seq in 0..hand.frames() {
+                out.write_all(hand.draw(seq))?;
+            }
+        }
         other => return Err(format!("{other:?} is neither poses nor intervals").into()),
     }
     Ok(out.flush()?)

@@ -135,6 +135,13 @@ impl Rotation {
         }
     }
 
+    pub fn inverse(self) -> Self {
+        Self {
+            w: self.w,
+            v: -self.v,
+        }
+    }
+
     pub fn apply(self, p: Vec3) -> Vec3 {
         let t = self.v.cross(p) * 2.0;
         p + t * self.w + self.v.cross(t)

@@ -30,8 +30,11 @@
 //! The hand faces the camera and the picture is not mirrored: the user's left is on the right.
 //! The same script always gives the same bytes on the same machine.
 
+mod flesh;
 mod geometry;
 mod movement;
+mod render;
+mod room;
 mod scene;
 mod script;
 mod shapes;
@@ -44,12 +47,19 @@ pub use truth::{Interval, Truth};
 
 use std::time::Duration;
 
+use crate::camera::{
+    Frame, Image, Next, PixelFormat, Range, Source, SourceError, SourceInfo, SourceStats,
+};
 use crate::pose::FramePoses;
+use render::Renderer;
 
-/// The synthetic hand as a source of frames.
+/// The synthetic hand as a source of frames, in the format [`PixelFormat::Rgb3`].
+///
+/// It delivers every frame in order, as fast as it is asked.
 #[derive(Debug)]
 pub struct Synthetic {
     script: Script,
+    renderer: Renderer,
     next: u64,
 }
 
@@ -57,7 +67,25 @@ impl Synthetic {
     /// A source that plays a script.
     #[must_use]
     pub fn new(script: Script) -> Self {
-        Self { script, next: 0 }
+        Self {
+            renderer: Renderer::new(script.view, script.seed),
+            script,
+            next: 0,
+        }
+    }
+
+    /// With pictures of another size than the script's, in pixels.
+    #[must_use]
+    pub fn with_size(mut self, width: u32, height: u32) -> Self {
+        self.script.view.size = (width.clamp(16, 4096), height.clamp(16, 4096));
+        Self::new(self.script)
+    }
+
+    /// With another rate than the script's, in frames a second.
+    #[must_use]
+    pub fn with_fps(mut self, fps: f32) -> Self {
+        self.script.view.fps = fps.clamp(1.0, 240.0);
+        Self::new(self.script)
     }
 
     /// Number of frames of the whole script.
@@ -84,5 +112,52 @@ impl Synthetic {
             .and_then(|(hand, track)| truth::pose(&hand, view, track));
         let seq = (t.as_secs_f64() * f64::from(view.fps)).round() as u64;
         truth::frame(seq, t, view, pose)
+    }
+
+    /// Draws frame `seq`: rows of R G B without padding.
+    pub fn draw(&mut self, seq: u64) -> &[u8] {
+        let t = self.frame_time(seq);
+        let moment = self.script.timeline.at(t.as_secs_f64());
+        self.renderer.draw(&moment, seq)
+    }
+}
+
+impl Source for Synthetic {
+    fn next_frame(&mut self, _timeout: Duration) -> Result<Next<'_>, SourceError> {
+        if self.next >= self.frames() {
+            return Ok(Next::End);
+        }
+        let seq = self.next;
+        self.next += 1;
+        let t = self.frame_time(seq);
+        let (width, height) = self.script.view.size;
+        let pixels = self.draw(seq);
+        let image = Image {
+            format: PixelFormat::Rgb3,
+            range: Range::Full,
+            width: width as usize,
+            height: height as usize,
+            planes: [pixels, &[], &[]],
+            strides: [width as usize * 3, 0, 0],
+        };
+        Ok(Next::Frame(Frame::borrowed(image, seq, t)))
+    }
+
+    fn info(&self) -> SourceInfo {
+        SourceInfo {
+            name: "synthetic hand".into(),
+            size: self.script.view.size,
+            fps: self.script.view.fps,
+            format: "RGB3".into(),
+            live: false,
+            frames: Some(self.frames()),
+        }
+    }
+
+    fn stats(&self) -> SourceStats {
+        SourceStats {
+            delivered: self.next,
+            ..SourceStats::default()
+        }
     }
 }

@@ -124,6 +124,11 @@ impl PlacedHand {
         self.sided(self.facing.apply(local))
     }
 
+    /// From the camera's space to the hand's own.
+    pub fn to_own(&self, p: Vec3) -> Vec3 {
+        self.facing.inverse().apply(self.sided(p) - self.wrist) * (1.0 / self.scale)
+    }
+
     /// A left hand is a right hand in a mirror.
     fn sided(&self, p: Vec3) -> Vec3 {
         match self.handedness {
