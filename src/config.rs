@@ -10,6 +10,11 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::camera::v4l2::Encoding;
+use crate::gesture::{RecognizerParams, RuleKeys, RulesParams};
+use crate::pose::{ModelSize, PoseParams};
+use crate::window::{self, GridParams};
+
 /// Where the daemon looks for its configuration.
 pub const DEFAULT_PATH: &str = "/etc/palmd/palmd.toml";
 
@@ -21,8 +26,12 @@ pub struct Config {
     pub camera: Camera,
     /// How hands are found and followed.
     pub pose: Pose,
-    /// How poses become gestures.
+    /// Which poses are looked at together.
+    pub window: Window,
+    /// Which gestures are known.
     pub gesture: Gesture,
+    /// When a gesture starts, goes on and ends.
+    pub rules: RulesParams,
     /// What is logged and watched.
     pub health: Health,
 }
@@ -111,26 +120,41 @@ pub struct Pose {
 
 impl Default for Pose {
     fn default() -> Self {
+        let params = PoseParams::default();
         Self {
-            model: ModelSize::Lite,
-            hands: 1,
-            detection_threshold: 0.5,
-            presence_threshold: 0.5,
-            smoothing: true,
-            search_interval: Duration::from_millis(500),
+            model: params.model,
+            hands: params.hands,
+            detection_threshold: params.detection_threshold,
+            presence_threshold: params.presence_threshold,
+            smoothing: params.smoothing.is_some(),
+            search_interval: params.search_interval,
             models: PathBuf::new(),
         }
     }
 }
 
-/// Size of the hand networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ModelSize {
-    /// Half the work, nearly as good.
-    Lite,
-    /// The most accurate.
-    Full,
+/// `[window]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Window {
+    /// A hand that is out of sight for longer has left.
+    #[serde(with = "duration")]
+    pub max_gap: Duration,
+    /// Poses (at 15 a second) that a hand must have shown before it is looked at, 1 to 30.
+    pub min_poses: usize,
+    /// Poses older than this are not classified.
+    #[serde(with = "duration")]
+    pub stall_limit: Duration,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            max_gap: GridParams::default().max_gap,
+            min_poses: window::Window::MIN_POSES,
+            stall_limit: RecognizerParams::default().stall_limit,
+        }
+    }
 }
 
 /// `[gesture]`
@@ -227,8 +251,7 @@ impl Config {
             reason: one_line(text, &e),
         };
         let given: Table = toml::from_str(text).map_err(parse_error)?;
-        let known = Table::try_from(Self::default()).expect("defaults are plain TOML");
-        if let Some((key, hint)) = unknown_key(&given, &known, "") {
+        if let Some((key, hint)) = unknown_key(&given, &known_keys(&given), "") {
             return Err(ConfigError::UnknownKey {
                 path: path.into(),
                 key,
@@ -269,10 +292,10 @@ impl Config {
             "it must be from 1 to 1000 frames a second",
         )?;
         check(
-            c.format == "auto" || c.format.len() == 4,
+            c.format == "auto" || c.format.parse::<Encoding>().is_ok(),
             "camera.format",
             format!("{:?}", c.format),
-            "it must be \"auto\" or a FourCC of four letters such as \"YUYV\"",
+            "it must be auto, YUYV, UYVY, NV12, NV21, YU12, GREY, RGB3, BGR3 or MJPG",
         )?;
         check(
             c.buffers == 0 || (2..=32).contains(&c.buffers),
@@ -297,6 +320,25 @@ impl Config {
             "pose.hands",
             p.hands.to_string(),
             "it must be 1 or 2",
+        )?;
+        let w = &self.window;
+        check(
+            (Duration::from_millis(67)..=Duration::from_secs(2)).contains(&w.max_gap),
+            "window.max-gap",
+            format!("{:?}", w.max_gap),
+            "it must be from 67ms to 2s",
+        )?;
+        check(
+            (1..=window::WINDOW).contains(&w.min_poses),
+            "window.min-poses",
+            w.min_poses.to_string(),
+            "it must be from 1 to 30",
+        )?;
+        check(
+            (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&w.stall_limit),
+            "window.stall-limit",
+            format!("{:?}", w.stall_limit),
+            "it must be from 100ms to 1m",
         )?;
         let shares = "it must be from 0 to 1";
         check(
@@ -331,6 +373,35 @@ fn one_line(text: &str, error: &toml::de::Error) -> String {
         }
         None => message,
     }
+}
+
+/// All keys that there are, as a table of tables: those of the defaults and of the rules, which
+/// have none. The names of gestures are the model's business, so all that are `given` count.
+fn known_keys(given: &Table) -> Table {
+    let mut known = Table::try_from(Config::default()).expect("defaults are plain TOML");
+    let rule = || {
+        Value::Table(
+            RuleKeys::NAMES
+                .map(|name| (name.into(), true.into()))
+                .into_iter()
+                .collect(),
+        )
+    };
+    let gestures = given.get("rules").and_then(|rules| rules.get("gesture"));
+    let gestures = gestures.and_then(Value::as_table).into_iter().flatten();
+    let rules = [
+        ("shapes", rule()),
+        ("movements", rule()),
+        (
+            "gesture",
+            Value::Table(gestures.map(|(name, _)| (name.clone(), rule())).collect()),
+        ),
+    ];
+    known.insert(
+        "rules".into(),
+        Value::Table(rules.map(|(k, v)| (k.into(), v)).into_iter().collect()),
+    );
+    known
 }
 
 /// The first key of `given` that `known` doesn't have, and the nearest one that it has.
@@ -398,6 +469,11 @@ mod tests {
             "palmd.toml: unknown key `camra`; did you mean `camera`?"
         );
         assert_eq!(error("xyzzy = 1"), "palmd.toml: unknown key `xyzzy`");
+        assert_eq!(
+            error("[rules.gesture.wave]\ncooldown = '1s'"),
+            "palmd.toml: unknown key `rules.gesture.wave.cooldown`; \
+             did you mean `rules.gesture.wave.cool-down`?"
+        );
     }
 
     #[test]

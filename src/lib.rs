@@ -16,6 +16,7 @@
 pub mod camera;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod gesture;
 pub mod health;
 pub mod inference;

@@ -6,14 +6,16 @@
 
 mod frame;
 mod jpeg;
-pub mod pace;
+mod pace;
 pub mod recording;
-pub mod spec;
+mod spec;
 pub mod synthetic;
 pub mod v4l2;
 
 pub use frame::{Frame, Image, PixelFormat, Range, Requeue};
 pub use jpeg::{JpegDecoder, JpegError};
+pub use pace::Paced;
+pub use spec::SourceSpec;
 
 use std::time::Duration;
 
@@ -35,6 +37,20 @@ pub trait Source: Send {
 
     /// Counters since the source was opened.
     fn stats(&self) -> SourceStats;
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn next_frame(&mut self, timeout: Duration) -> Result<Next<'_>, SourceError> {
+        (**self).next_frame(timeout)
+    }
+
+    fn info(&self) -> SourceInfo {
+        (**self).info()
+    }
+
+    fn stats(&self) -> SourceStats {
+        (**self).stats()
+    }
 }
 
 /// The answer of [`Source::next_frame`].

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as duration;
+use serde::{Deserialize, Serialize};
 
 use super::{LABELS, MOVEMENTS};
-use crate::pose::seconds;
 
 /// What kind of gesture a label stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Held for a while: starts, goes on and ends.
@@ -88,17 +88,17 @@ impl Rule {
 }
 
 /// The rules as a person configures them: for all shapes, for all movements, and for single
-/// gestures, which win. Keys are kebab-case, times are in seconds:
+/// gestures, which win. Keys are kebab-case, times are texts with a unit:
 ///
 /// ```
 /// let params: palmd::gesture::RulesParams = toml::from_str("
-///     shapes.hold-time = 0.4
+///     shapes.hold-time = '400ms'
 ///     movements.enter = 0.8
-///     gesture.wave = { windows = 5, cool-down = 2 }
+///     gesture.wave = { windows = 5, cool-down = '2s' }
 /// ")?;
 /// # Ok::<(), toml::de::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RulesParams {
     /// For every shape.
@@ -110,7 +110,7 @@ pub struct RulesParams {
 }
 
 /// The keys of a [`Rule`], each of which may be left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "they are those of a rule")]
 pub struct RuleKeys {
@@ -118,20 +118,16 @@ pub struct RuleKeys {
     pub enter: Option<f32>,
     pub exit: Option<f32>,
     pub windows: Option<u32>,
-    #[serde(deserialize_with = "some_seconds")]
+    #[serde(with = "duration")]
     pub hold_time: Option<Duration>,
-    #[serde(deserialize_with = "some_seconds")]
+    #[serde(with = "duration")]
     pub hold_period: Option<Duration>,
-    #[serde(deserialize_with = "some_seconds")]
+    #[serde(with = "duration")]
     pub release_time: Option<Duration>,
-    #[serde(deserialize_with = "some_seconds")]
+    #[serde(with = "duration")]
     pub arming_delay: Option<Duration>,
-    #[serde(deserialize_with = "some_seconds")]
+    #[serde(with = "duration")]
     pub cool_down: Option<Duration>,
-}
-
-fn some_seconds<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-    seconds::deserialize(d).map(Some)
 }
 
 /// A rule that can't work.
@@ -206,6 +202,19 @@ impl RulesParams {
 }
 
 impl RuleKeys {
+    /// The keys' names.
+    pub const NAMES: [&str; 9] = [
+        "kind",
+        "enter",
+        "exit",
+        "windows",
+        "hold-time",
+        "hold-period",
+        "release-time",
+        "arming-delay",
+        "cool-down",
+    ];
+
     /// These keys, and where one is left out, that of `rule`.
     fn over(self, rule: Rule) -> Rule {
         Rule {
@@ -237,7 +246,7 @@ mod tests {
         let rules = resolve(
             "movements = { enter = 0.8, windows = 4 }
              gesture.wave.windows = 2
-             gesture.my-own = { kind = 'movement', cool-down = 1.5 }",
+             gesture.my-own = { kind = 'movement', cool-down = '1500ms' }",
         )
         .expect("rules");
         assert_eq!(rules[0], Rule::of(Kind::Shape));
@@ -261,7 +270,7 @@ mod tests {
                 "gesture.wave.exit = nan",
                 "\"wave\": enter = 0.7 and exit = NaN",
             ),
-            ("movements.cool-down = -1", "negative"),
+            ("movements.cool-down = '-1s'", "negative"),
             ("movements.cooldown = 1", "unknown field `cooldown`"),
             ("gesture.wave.kind = 'dance'", "unknown variant `dance`"),
         ] {

@@ -2,7 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 /// The system's allocator, counting each thread's calls. Costs one thread-local increment a call.
 ///
@@ -30,6 +30,18 @@ impl AllocatorCalls {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.allocations + self.frees + self.reallocations
+    }
+}
+
+impl Add for AllocatorCalls {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            allocations: self.allocations + more.allocations,
+            frees: self.frees + more.frees,
+            reallocations: self.reallocations + more.reallocations,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Memory and page faults, as the kernel counts them.
 
 use std::fs;
+use std::ops::{Add, Sub};
 
 /// Memory of this process in bytes; zeros where `/proc` doesn't tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -37,6 +38,28 @@ pub struct PageFaults {
     pub minor: u64,
     /// Served from a disk.
     pub major: u64,
+}
+
+impl Add for PageFaults {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            minor: self.minor + more.minor,
+            major: self.major + more.major,
+        }
+    }
+}
+
+impl Sub for PageFaults {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            minor: self.minor - earlier.minor,
+            major: self.major - earlier.major,
+        }
+    }
 }
 
 /// The calling thread's page faults so far, from `/proc/thread-self/stat`. Allocates.

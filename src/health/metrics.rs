@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::gesture::RecognizerCounters;
+use crate::pose::StageTimes;
+
 use super::{AllocatorCalls, Histogram, Memory, Quantiles};
 
 /// A number that only grows.
@@ -53,6 +56,20 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Letterbox => "letterbox",
+            Self::PalmNetwork => "palm network",
+            Self::PalmDecode => "palm decoding",
+            Self::Warp => "region warp",
+            Self::LandmarkNetwork => "landmark network",
+            Self::Frame => "whole frame",
+            Self::Window => "whole window",
+        }
+    }
+
     /// All stages, in the order of the way.
     pub const ALL: [Self; 7] = [
         Self::Letterbox,
@@ -83,7 +100,8 @@ pub struct Metrics {
     pub poses_lost: Counter,
     pub windows: Counter,
     pub windows_skipped: Counter,
-    pub inference_errors: Counter,
+    pub frame_errors: Counter,
+    pub window_errors: Counter,
     pub events: Counter,
     pub events_lost: Counter,
     stages: [Histogram; Stage::ALL.len()],
@@ -120,6 +138,32 @@ impl Metrics {
         self.stages[stage as usize].record(time);
     }
 
+    /// Counts the stages of a frame. Wait-free, no allocation.
+    pub fn record_frame(&self, times: &StageTimes) {
+        for (stage, time) in [
+            (Stage::Letterbox, times.letterbox),
+            (Stage::PalmNetwork, times.palm),
+            (Stage::PalmDecode, times.decode),
+            (Stage::Warp, times.warp),
+            (Stage::LandmarkNetwork, times.landmark),
+        ] {
+            if let Some(time) = time {
+                self.record(stage, time);
+            }
+        }
+    }
+
+    /// Takes over what the classifier thread counts itself.
+    pub fn take_over(&self, counters: &RecognizerCounters) {
+        let of = |counter: &AtomicU64| counter.load(Relaxed);
+        self.poses.set(of(&counters.poses));
+        self.poses_lost.set(of(&counters.lost));
+        self.windows.set(of(&counters.windows));
+        self.windows_skipped
+            .set(of(&counters.skipped) + of(&counters.stale));
+        self.window_errors.set(of(&counters.errors));
+    }
+
     /// The vision thread's allocator calls since its loop began.
     pub fn set_vision_calls(&self, calls: AllocatorCalls) {
         self.vision_calls.set(calls);
@@ -145,7 +189,8 @@ impl Metrics {
             poses_lost: self.poses_lost.get(),
             windows: self.windows.get(),
             windows_skipped: self.windows_skipped.get(),
-            inference_errors: self.inference_errors.get(),
+            frame_errors: self.frame_errors.get(),
+            window_errors: self.window_errors.get(),
             events: self.events.get(),
             events_lost: self.events_lost.get(),
             stages: Stage::ALL.map(|s| (s, self.stages[s as usize].quantiles())),
@@ -179,10 +224,12 @@ pub struct Snapshot {
     pub poses_lost: u64,
     /// Windows classified.
     pub windows: u64,
-    /// Windows not classified because newer poses were already there.
+    /// Windows not classified because newer poses were already there, or because they were old.
     pub windows_skipped: u64,
-    /// Frames and windows on which a network failed or gave numbers that can't be.
-    pub inference_errors: u64,
+    /// Frames on which a network failed.
+    pub frame_errors: u64,
+    /// Windows on which the classifier failed or gave no probabilities.
+    pub window_errors: u64,
     /// Events published.
     pub events: u64,
     /// Events lost because the publishing thread did not keep up.

@@ -1,0 +1,27 @@
+//! Logs: readable on a terminal, with the journal's priority prefixes under systemd.
+
+use std::io::Write;
+
+use env_logger::{Builder, Env};
+use log::Level;
+
+/// Starts logging to standard error; `RUST_LOG` chooses the level (`info` by default).
+pub fn init() {
+    // tract reports every step of its optimiser at info.
+    let mut builder = Builder::from_env(Env::default().default_filter_or("warn,palmd=info"));
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        builder.format(|out, record| {
+            // sd-daemon(3): the kernel's log levels as prefixes. The journal adds the time.
+            let priority = match record.level() {
+                Level::Error => 3,
+                Level::Warn => 4,
+                Level::Info => 6,
+                Level::Debug | Level::Trace => 7,
+            };
+            writeln!(out, "<{priority}>{}", record.args())
+        });
+    } else {
+        builder.format_target(false).format_timestamp(None);
+    }
+    builder.init();
+}
