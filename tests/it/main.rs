@@ -1,0 +1,3 @@
+//! Tests of palmd as a whole.
+
+mod peers;
