@@ -9,6 +9,8 @@ mod error;
 mod model_file;
 mod network;
 mod prelu;
+#[cfg(test)]
+pub(crate) mod test_model;
 
 pub use error::{InferenceError, ModelError};
 pub use model_file::{Expectation, ExpectedOutput};

@@ -120,76 +120,29 @@ mod tests {
     use std::fs;
 
     use prost::Message;
-    use tract_onnx::pb::{
-        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-        TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
-    };
+    use tract_onnx::pb::type_proto::Value;
+    use tract_onnx::pb::{GraphProto, ModelProto, StringStringEntryProto};
 
     use super::super::model_file::ExpectedOutput;
+    use super::super::test_model::{floats, model, node, value};
     use super::*;
-
-    const FLOAT: i32 = 1;
-
-    fn value(name: &str, elem_type: i32, shape: &[i64]) -> ValueInfoProto {
-        let dim = |&d| tensor_shape_proto::Dimension {
-            value: Some(tensor_shape_proto::dimension::Value::DimValue(d)),
-            ..Default::default()
-        };
-        let shape = TensorShapeProto {
-            dim: shape.iter().map(dim).collect(),
-        };
-        ValueInfoProto {
-            name: name.into(),
-            r#type: Some(TypeProto {
-                value: Some(type_proto::Value::TensorType(type_proto::Tensor {
-                    elem_type,
-                    shape: Some(shape),
-                })),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }
-    }
-
-    fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
-        NodeProto {
-            op_type: op.into(),
-            input: inputs.iter().map(ToString::to_string).collect(),
-            output: vec![output.into()],
-            ..Default::default()
-        }
-    }
 
     /// `y = prelu(x, [0.5, 2])` and `z = x + x` over x of shape 1x2x3.
     fn two_outputs() -> ModelProto {
-        ModelProto {
-            ir_version: 8,
-            opset_import: vec![OperatorSetIdProto {
-                version: 17,
-                ..Default::default()
-            }],
-            metadata_props: vec![StringStringEntryProto {
-                key: "version".into(),
-                value: "7".into(),
-            }],
-            graph: Some(GraphProto {
-                node: vec![
-                    node("PRelu", &["x", "slope"], "y"),
-                    node("Add", &["x", "x"], "z"),
-                ],
-                initializer: vec![TensorProto {
-                    name: "slope".into(),
-                    dims: vec![2, 1],
-                    data_type: FLOAT,
-                    float_data: vec![0.5, 2.0],
-                    ..Default::default()
-                }],
-                input: vec![value("x", FLOAT, &[1, 2, 3])],
-                output: vec![value("y", FLOAT, &[1, 2, 3]), value("z", FLOAT, &[1, 2, 3])],
-                ..Default::default()
-            }),
-            ..Default::default()
-        }
+        let mut model = model(
+            &[1, 2, 3],
+            vec![
+                node("PRelu", &["x", "slope"], "y"),
+                node("Add", &["x", "x"], "z"),
+            ],
+            vec![floats("slope", &[2, 1], &[0.5, 2.0])],
+            &["y", "z"],
+        );
+        model.metadata_props.push(StringStringEntryProto {
+            key: "version".into(),
+            value: "7".into(),
+        });
+        model
     }
 
     const SHAPE: &[Option<usize>] = &[Some(1), Some(2), None];
@@ -312,7 +265,7 @@ mod tests {
     #[test]
     fn other_inputs_and_outputs_are_refused_with_what_was_expected() {
         let mut model = two_outputs();
-        graph(&mut model).input[0] = value("x", FLOAT, &[1, 2, 4]);
+        graph(&mut model).input[0] = value("x", &[1, 2, 4]);
         let text = refusal(&model, &EXPECT);
         assert!(
             text.contains("1,2,3,F32") && text.contains("1,2,4,F32"),
@@ -320,11 +273,17 @@ mod tests {
         );
 
         let double = 11;
-        graph(&mut model).input[0] = value("x", double, &[1, 2, 3]);
+        graph(&mut model).input[0] = value("x", &[1, 2, 3]);
+        let Some(Value::TensorType(tensor)) =
+            &mut graph(&mut model).input[0].r#type.as_mut().unwrap().value
+        else {
+            panic!("not a tensor");
+        };
+        tensor.elem_type = double;
         assert!(refusal(&model, &EXPECT).contains("1,2,3,F64"));
 
         let mut model = two_outputs();
-        graph(&mut model).input.push(value("x2", FLOAT, &[1]));
+        graph(&mut model).input.push(value("x2", &[1]));
         assert!(refusal(&model, &EXPECT).contains("2 inputs"));
 
         let mut model = two_outputs();

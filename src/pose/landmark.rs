@@ -108,9 +108,9 @@ fn decode(
     Some(HandLandmarks {
         presence: *presence.first()?,
         handedness_mirrored: if *handedness.first()? > 0.5 {
-            Handedness::Right
-        } else {
             Handedness::Left
+        } else {
+            Handedness::Right
         },
         points_px: landmarks.map(|[x, y, z]| {
             let [px, py] = region.project([x * unit, y * unit]);
@@ -121,4 +121,56 @@ fn decode(
             [x, y, z]
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f32::consts::FRAC_PI_2;
+
+    use super::*;
+
+    const REGION: Region = Region {
+        center_px: [100.0, 50.0],
+        side_px: 448.0,
+        rotation: FRAC_PI_2,
+    };
+
+    #[test]
+    fn points_come_back_from_the_turned_region() {
+        let mut landmarks = [112.0; 63];
+        landmarks[2] = 0.4;
+        // The middle of the upper side, which is turned to the right.
+        landmarks[4] = 0.0;
+        let mut world = [0.0; 63];
+        world[1] = -0.1;
+        let hand = decode(&landmarks, &[0.8], &[0.9], &world, &REGION).unwrap();
+        let near = |a: f32, b: f32| assert!((a - b).abs() < 1e-3, "{a} is not {b}");
+        near(hand.points_px[0][0], 100.0);
+        near(hand.points_px[0][1], 50.0);
+        near(hand.points_px[0][2], 2.0);
+        near(hand.points_px[1][0], 324.0);
+        near(hand.points_px[1][1], 50.0);
+        near(hand.world[0][0], 0.1);
+        near(hand.world[0][1], 0.0);
+        assert_eq!(hand.presence, 0.8);
+        assert_eq!(hand.handedness_mirrored, Handedness::Left);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_no_hand() {
+        let good = [1.0; 63];
+        let mut bad = good;
+        bad[62] = f32::NAN;
+        for (landmarks, presence, handedness, world) in [
+            (&bad, 1.0, 1.0, &good),
+            (&good, f32::NAN, 1.0, &good),
+            (&good, 1.0, f32::INFINITY, &good),
+            (&good, 1.0, 1.0, &bad),
+        ] {
+            assert_eq!(
+                decode(landmarks, &[presence], &[handedness], world, &REGION),
+                None
+            );
+        }
+    }
 }

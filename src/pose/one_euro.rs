@@ -34,8 +34,9 @@ impl Default for OneEuroParams {
     }
 }
 
-/// The filter's state for the points of one hand.
-#[derive(Debug, Clone)]
+/// The filter's state for the points of one hand. One that has seen nothing passes its first
+/// points as they are.
+#[derive(Debug, Clone, Default)]
 pub struct OneEuro {
     last: Option<Last>,
 }
@@ -49,12 +50,6 @@ struct Last {
 }
 
 impl OneEuro {
-    /// A filter that has seen nothing: the first points pass as they are.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { last: None }
-    }
-
     /// Smooths the points of one frame. `size` is the hand's, in the points' unit. Time that
     /// doesn't advance leaves the state as it is and passes the points through.
     pub fn smooth(
@@ -108,7 +103,7 @@ mod tests {
 
     /// The x of all points, smoothed frame by frame.
     fn run(xs: impl IntoIterator<Item = f32>) -> Vec<f32> {
-        let mut filter = OneEuro::new();
+        let mut filter = OneEuro::default();
         let mut t = Duration::ZERO;
         xs.into_iter()
             .map(|x| {
@@ -141,7 +136,7 @@ mod tests {
 
     #[test]
     fn time_that_stands_still_changes_nothing() {
-        let mut filter = OneEuro::new();
+        let mut filter = OneEuro::default();
         let params = OneEuroParams::default();
         let mut points = [[0.1; 3]; LANDMARKS];
         filter.smooth(&params, FRAME, 0.3, &mut points);

@@ -273,3 +273,216 @@ impl Warp<'_> {
         pixels.at(inside_x as usize, inside_y as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMATS: [PixelFormat; 10] = [
+        PixelFormat::Yuyv,
+        PixelFormat::Uyvy,
+        PixelFormat::Nv12,
+        PixelFormat::Nv21,
+        PixelFormat::Yu12,
+        PixelFormat::Yuv422,
+        PixelFormat::Yuv444,
+        PixelFormat::Grey,
+        PixelFormat::Rgb3,
+        PixelFormat::Bgr3,
+    ];
+
+    /// A smooth picture: R, G and B at a pixel.
+    type Picture = fn(usize, usize) -> [u8; 3];
+
+    fn colourful(x: usize, y: usize) -> [u8; 3] {
+        [x as u8 * 3 + 40, y as u8 * 5 + 30, 200 - x as u8 * 2]
+    }
+
+    fn grey(x: usize, y: usize) -> [u8; 3] {
+        [(x * 2 + y * 3 + 20) as u8; 3]
+    }
+
+    /// Y, U and V by BT.601.
+    fn yuv([r, g, b]: [u8; 3], range: Range) -> [u8; 3] {
+        let [r, g, b] = [r, g, b].map(f64::from);
+        let y = 0.299 * r + 0.587 * g + 0.114 * b;
+        let (u, v) = ((b - y) / 1.772, (r - y) / 1.402);
+        let [y, u, v] = match range {
+            Range::Full => [y, u + 128.0, v + 128.0],
+            Range::Limited => [
+                y * 219.0 / 255.0 + 16.0,
+                u * 224.0 / 255.0 + 128.0,
+                v * 224.0 / 255.0 + 128.0,
+            ],
+        };
+        [y, u, v].map(|code| code.round() as u8)
+    }
+
+    /// The picture in a format, with `padding` bytes after each row that must not be seen.
+    fn encode(
+        picture: Picture,
+        format: PixelFormat,
+        range: Range,
+        (width, height): (usize, usize),
+        padding: usize,
+    ) -> ([Vec<u8>; 3], [usize; 3]) {
+        let rgb = |x: usize, y: usize| picture(x.min(width - 1), y.min(height - 1));
+        let code = |x, y| yuv(rgb(x, y), range);
+        let layout = format.plane_layout(width, height);
+        let mut strides = [0; 3];
+        let planes = std::array::from_fn(|p| {
+            let (row, rows) = layout[p];
+            strides[p] = row + padding;
+            let byte = |i: usize, y: usize| match (format, p) {
+                (PixelFormat::Yuyv, _) => match i % 4 {
+                    1 => code(i / 4 * 2, y)[1],
+                    3 => code(i / 4 * 2, y)[2],
+                    _ => code(i / 2, y)[0],
+                },
+                (PixelFormat::Uyvy, _) => match i % 4 {
+                    0 => code(i / 4 * 2, y)[1],
+                    2 => code(i / 4 * 2, y)[2],
+                    _ => code(i / 2, y)[0],
+                },
+                (PixelFormat::Rgb3, _) => rgb(i / 3, y)[i % 3],
+                (PixelFormat::Bgr3, _) => rgb(i / 3, y)[2 - i % 3],
+                (_, 0) => code(i, y)[0],
+                (PixelFormat::Nv12, _) => code(i / 2 * 2, y * 2)[1 + i % 2],
+                (PixelFormat::Nv21, _) => code(i / 2 * 2, y * 2)[2 - i % 2],
+                (PixelFormat::Yu12, p) => code(i * 2, y * 2)[p],
+                (PixelFormat::Yuv422, p) => code(i * 2, y)[p],
+                (_, p) => code(i, y)[p],
+            };
+            let mut plane = Vec::new();
+            for y in 0..rows {
+                plane.extend((0..row).map(|i| byte(i, y)));
+                plane.extend(std::iter::repeat_n(0x5a, padding));
+            }
+            plane
+        });
+        (planes, strides)
+    }
+
+    fn sampled(
+        picture: Picture,
+        format: PixelFormat,
+        range: Range,
+        (width, height): (usize, usize),
+        region: &Region,
+        border: Border,
+    ) -> Vec<f32> {
+        let (planes, strides) = encode(picture, format, range, (width, height), 7);
+        let image = Image {
+            format,
+            range,
+            width,
+            height,
+            planes: [&planes[0], &planes[1], &planes[2]],
+            strides,
+        };
+        let mut input = vec![f32::NAN; 3 * 16 * 16];
+        sample(&image, region, border, 16, &mut input);
+        input
+    }
+
+    const TURNED: Region = Region {
+        center_px: [20.0, 12.0],
+        side_px: 40.0,
+        rotation: 0.7,
+    };
+
+    #[test]
+    fn every_format_shows_the_same_picture() {
+        let size = (37, 23);
+        for border in [Border::Black, Border::Replicate] {
+            for format in FORMATS {
+                let picture = match format {
+                    PixelFormat::Grey => grey,
+                    _ => colourful,
+                };
+                let rgb = PixelFormat::Rgb3;
+                let expected = sampled(picture, rgb, Range::Full, size, &TURNED, border);
+                for range in [Range::Full, Range::Limited] {
+                    let got = sampled(picture, format, range, size, &TURNED, border);
+                    let differences = got.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+                    // Reduced chroma is off by up to a pixel, which is 5 steps of 255.
+                    let most = differences.fold(0.0, f32::max);
+                    assert!(most < 0.025, "{format:?} {range:?} {border:?}: {most}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_region_of_the_inputs_size_gives_the_pixels_themselves() {
+        let region = Region::letterbox(16, 16);
+        let rgb = PixelFormat::Rgb3;
+        let input = sampled(
+            colourful,
+            rgb,
+            Range::Full,
+            (16, 16),
+            &region,
+            Border::Black,
+        );
+        for y in 0..16 {
+            for x in 0..16 {
+                for (plane, value) in colourful(x, y).into_iter().enumerate() {
+                    let got = input[(plane * 16 + y) * 16 + x];
+                    assert!((got - f32::from(value) / 255.0).abs() < 1e-6);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn outside_is_black_or_goes_on() {
+        for format in FORMATS {
+            let white: Picture = |_, _| [255; 3];
+            // 32 x 8: the letterbox has three quarters of border.
+            let region = Region::letterbox(32, 8);
+            let range = Range::Limited;
+            let black = sampled(white, format, range, (32, 8), &region, Border::Black);
+            let row = |input: &[f32], y: usize| input[y * 16..][..16].iter().sum::<f32>() / 16.0;
+            for (y, expected) in [(0, 0.0), (5, 0.0), (7, 1.0), (10, 0.0), (15, 0.0)] {
+                assert!((row(&black, y) - expected).abs() < 0.01, "{format:?} {y}");
+            }
+            let on = sampled(white, format, range, (32, 8), &region, Border::Replicate);
+            assert!(on.iter().all(|v| *v > 0.99), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn absurd_sizes_and_short_planes_are_survived() {
+        for format in FORMATS {
+            for size in [(1, 1), (1, 900), (8192, 3), (3, 2)] {
+                for region in [
+                    Region::letterbox(size.0, size.1),
+                    TURNED,
+                    Region {
+                        center_px: [-1e9, 1e9],
+                        side_px: 1e30,
+                        rotation: -3.0,
+                    },
+                ] {
+                    let input =
+                        sampled(grey, format, Range::Full, size, &region, Border::Replicate);
+                    assert!(input.iter().all(|v| (0.0..=1.0).contains(v)));
+                }
+            }
+            for (width, height) in [(0, 0), (64, 64)] {
+                let short = Image {
+                    format,
+                    range: Range::Full,
+                    width,
+                    height,
+                    planes: [&[1, 2, 3], &[4], &[]],
+                    strides: [64, 64, 64],
+                };
+                let mut input = [f32::NAN; 3 * 4];
+                sample(&short, &TURNED, Border::Black, 2, &mut input);
+                assert!(input.iter().all(|v| v.is_finite()));
+            }
+        }
+    }
+}

@@ -195,8 +195,8 @@ impl PoseTracker {
         Track {
             number: self.next_track,
             region: Region::letterbox(0, 0),
-            landmark_filter: OneEuro::new(),
-            world_filter: OneEuro::new(),
+            landmark_filter: OneEuro::default(),
+            world_filter: OneEuro::default(),
         }
     }
 
@@ -236,4 +236,247 @@ fn is_same_hand(a: &Region, b: &Region) -> bool {
 fn hand_size(points: &[Point3; LANDMARKS]) -> f32 {
     let (min, max) = bounds(&points.map(|[x, y, _]| [x, y]));
     (max[0] - min[0] + max[1] - min[1]) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use prost::Message;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::camera::{PixelFormat, Range};
+    use crate::inference::test_model::{floats, integers, model, node};
+    use crate::pose::Handedness;
+    use crate::pose::anchors::ANCHORS;
+
+    /// Anchors of the two palms that the networks below always see: left and right of the middle.
+    const PALMS: [usize; 2] = [(12 * 24 + 6) * 2, (12 * 24 + 18) * 2];
+
+    const SIZE: (usize, usize) = (640, 480);
+    const FRAME: Duration = Duration::from_millis(33);
+    const NONE: [u32; 0] = [];
+
+    /// Networks that are simple to foresee: palms are always at the same two places, and the
+    /// presence of a hand is `presence` of the brightness of the region. The hand is upright and
+    /// keeps its region in place; with a `spread` above 1 its region is that much larger.
+    fn networks(presence: &str, spread: f32) -> TempDir {
+        let mut boxes = vec![0.0; ANCHORS * 18];
+        let mut scores = vec![-50.0; ANCHORS];
+        for (i, palm) in PALMS.into_iter().enumerate() {
+            let numbers = &mut boxes[palm * 18..][..18];
+            numbers[2..4].fill(19.2);
+            numbers[5] = 9.6;
+            numbers[9] = -9.6;
+            scores[palm] = 3.0 - i as f32;
+        }
+        let anchors = ANCHORS as i64;
+        let palm = model(
+            &[1, 3, 192, 192],
+            vec![
+                node("Identity", &["b"], "boxes"),
+                node("Identity", &["s"], "scores"),
+            ],
+            vec![
+                floats("b", &[1, anchors, 18], &boxes),
+                floats("s", &[1, anchors, 1], &scores),
+            ],
+            &["boxes", "scores"],
+        );
+
+        let mut points = [[112.0, 123.2, 0.0]; LANDMARKS];
+        points[0] = [112.0, 123.2 + 56.0 * spread, 0.0];
+        points[10] = [112.0 - 56.0 * spread, 123.2, 0.0];
+        points[14] = [112.0 + 56.0 * spread, 123.2, 0.0];
+        for knuckle in [5, 9, 13] {
+            points[knuckle] = [112.0, 123.2 - 56.0 * spread, 0.0];
+        }
+        let landmark = model(
+            &[1, 3, 224, 224],
+            vec![
+                node("GlobalAveragePool", &["x"], "channels"),
+                node("ReduceMean", &["channels"], "mean"),
+                node("Reshape", &["mean", "one"], "brightness"),
+                node(presence, &["brightness"], "presence"),
+                node("Identity", &["l"], "landmarks"),
+                node("Identity", &["h"], "handedness"),
+                node("Identity", &["l"], "world"),
+            ],
+            vec![
+                integers("one", &[1, 1]),
+                floats("l", &[1, 63], points.as_flattened()),
+                floats("h", &[1, 1], &[0.9]),
+            ],
+            &["landmarks", "presence", "handedness", "world"],
+        );
+
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, model: &tract_onnx::pb::ModelProto| {
+            fs::write(folder.path().join(name), model.encode_to_vec()).unwrap();
+        };
+        write("palm_detection_lite.onnx", &palm);
+        write("hand_landmark_lite.onnx", &landmark);
+        folder
+    }
+
+    struct Scene {
+        tracker: PoseTracker,
+        frames: u32,
+    }
+
+    impl Scene {
+        fn new(networks: &TempDir, params: PoseParams) -> Self {
+            Self {
+                tracker: PoseTracker::load(networks.path(), params).unwrap(),
+                frames: 0,
+            }
+        }
+
+        /// The tracks after a frame with hands (brightness) in its left and its right half.
+        fn see(&mut self, left: bool, right: bool) -> Vec<u32> {
+            let half = |hand| if hand { 255 } else { 0 };
+            let row = [[half(left); SIZE.0 / 2], [half(right); SIZE.0 / 2]];
+            self.see_pixels(SIZE, &row.as_flattened().repeat(SIZE.1))
+        }
+
+        fn see_pixels(&mut self, (width, height): (usize, usize), grey: &[u8]) -> Vec<u32> {
+            let (format, range) = (PixelFormat::Grey, Range::Full);
+            let image = Image::from_contiguous(format, range, width, height, width, grey);
+            let frame = Frame::borrowed(image.unwrap(), 0, FRAME * self.frames);
+            self.frames += 1;
+            let poses = self.tracker.process(&frame).unwrap();
+            assert_eq!(poses.size, (width as u32, height as u32));
+            poses.hands.iter().map(|hand| hand.track).collect()
+        }
+
+        fn searched(&self) -> bool {
+            self.tracker.times().palm.is_some()
+        }
+    }
+
+    fn two_hands() -> PoseParams {
+        PoseParams {
+            hands: 2,
+            search_interval: FRAME * 4,
+            ..PoseParams::default()
+        }
+    }
+
+    #[test]
+    fn one_hand_is_followed_without_a_search_until_it_is_lost() {
+        let networks = networks("Identity", 1.0);
+        let mut scene = Scene::new(&networks, PoseParams::default());
+        assert_eq!(scene.see(false, false), NONE);
+        assert!(scene.searched());
+        for i in 0..20 {
+            assert_eq!(scene.see(true, true), [1]);
+            assert_eq!(scene.searched(), i == 0);
+        }
+        let hand = &scene.tracker.poses().hands[0];
+        assert_eq!(hand.handedness, Handedness::Right);
+        // The palm's centre is at 0.27, and the hand stayed there.
+        let knuckle = hand.landmarks[9];
+        assert!((knuckle[0] - 0.27).abs() < 0.01, "{knuckle:?}");
+        assert!(hand.presence > 0.99);
+
+        assert_eq!(scene.see(false, true), NONE);
+        assert!(!scene.searched());
+        // The better palm is the left one, and there is no hand: the other isn't looked at.
+        assert_eq!(scene.see(false, true), NONE);
+        assert!(scene.searched());
+        assert_eq!(scene.see(true, true), [2]);
+    }
+
+    #[test]
+    fn a_second_hand_is_found_within_the_search_interval() {
+        let networks = networks("Identity", 1.0);
+        let mut scene = Scene::new(&networks, two_hands());
+        assert_eq!(scene.see(false, true), [1]);
+        let mut searches = 0;
+        for _ in 0..8 {
+            assert_eq!(scene.see(false, true), [1]);
+            searches += u32::from(scene.searched());
+        }
+        assert_eq!(searches, 2);
+        let found = (0..4).map(|_| scene.see(true, true)).last();
+        assert_eq!(found.unwrap(), [1, 2]);
+        // With both hands in view nothing is searched.
+        for _ in 0..8 {
+            assert_eq!(scene.see(true, true), [1, 2]);
+            assert!(!scene.searched());
+        }
+        assert_eq!(scene.see(true, false), [2]);
+        let found = (0..4).map(|_| scene.see(true, true)).last();
+        assert_eq!(found.unwrap(), [2, 3]);
+    }
+
+    #[test]
+    fn a_hand_seen_from_two_regions_is_one_hand() {
+        // Both hands' next regions are 8 times as large and so nearly the same.
+        let networks = networks("Identity", 8.0);
+        let mut scene = Scene::new(&networks, two_hands());
+        assert_eq!(scene.see(true, true), [1]);
+    }
+
+    #[test]
+    fn a_mirrored_picture_shows_the_hand_itself() {
+        let networks = networks("Identity", 1.0);
+        let params = PoseParams {
+            mirrored: true,
+            ..PoseParams::default()
+        };
+        let mut scene = Scene::new(&networks, params);
+        scene.see(true, true);
+        let hand = &scene.tracker.poses().hands[0];
+        assert_eq!(hand.handedness, Handedness::Left);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_no_hand_and_is_counted() {
+        // The inverse hyperbolic cosine of less than 1 is NaN.
+        let networks = networks("Acosh", 1.0);
+        let mut scene = Scene::new(&networks, PoseParams::default());
+        for i in 1..4 {
+            assert_eq!(scene.see(false, false), NONE);
+            assert_eq!(scene.tracker.non_finite(), i);
+        }
+    }
+
+    #[test]
+    fn any_frame_size_will_do_and_a_new_one_begins_anew() {
+        let networks = networks("Identity", 1.0);
+        let mut scene = Scene::new(&networks, two_hands());
+        assert_eq!(scene.see(true, true), [1, 2]);
+        assert_eq!(scene.see_pixels((320, 240), &[255; 320 * 240]), [3, 4]);
+        assert!(scene.searched());
+        for size in [(1, 1), (8192, 3), (3, 8192)] {
+            scene.see_pixels(size, &vec![255; size.0 * size.1]);
+            scene.see_pixels(size, &vec![255; size.0 * size.1]);
+        }
+    }
+
+    #[test]
+    fn models_are_named_when_they_are_missing_or_swapped() {
+        let networks = networks("Identity", 1.0);
+        let full = PoseParams {
+            model: crate::pose::ModelSize::Full,
+            ..PoseParams::default()
+        };
+        let error = PoseTracker::load(networks.path(), full).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("palm_detection_full.onnx: "), "{text}");
+        assert!(text.contains("make models"), "{text}");
+
+        let file = |name: &str| networks.path().join(name);
+        fs::copy(
+            file("palm_detection_lite.onnx"),
+            file("hand_landmark_lite.onnx"),
+        )
+        .unwrap();
+        let error = PoseTracker::load(networks.path(), PoseParams::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("hand_landmark_lite.onnx: "), "{text}");
+        assert!(text.contains("1,3,224,224,F32"), "{text}");
+    }
 }
