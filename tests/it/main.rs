@@ -2,6 +2,7 @@
 
 mod hand_over;
 mod peers;
+mod real_camera;
 
 #[global_allocator]
 static ALLOCATOR: palmd::health::CountingAllocator = palmd::health::CountingAllocator;

@@ -22,63 +22,91 @@ const MAX_SIDE: u32 = 8192;
 /// aren't worth decoding JPEG for.
 const GOOD_RATE: f32 = 0.8;
 
-/// How pictures come from a camera.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How pictures come from a camera; the order is palmd's preference.
+///
+/// Raw pixels are sampled where they lie, so what counts is memory traffic. Motion JPEG must be
+/// decoded first. Grey comes last because the networks were trained on colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {
-    /// Pixels that are sampled where they lie.
-    Raw(PixelFormat),
-    /// Motion JPEG: each frame is a JPEG picture that must be decoded first.
+    /// [`PixelFormat::Nv12`].
+    Nv12,
+    /// [`PixelFormat::Yu12`].
+    Yu12,
+    /// [`PixelFormat::Nv21`].
+    Nv21,
+    /// [`PixelFormat::Yuyv`].
+    Yuyv,
+    /// [`PixelFormat::Uyvy`].
+    Uyvy,
+    /// [`PixelFormat::Rgb3`].
+    Rgb3,
+    /// [`PixelFormat::Bgr3`].
+    Bgr3,
+    /// Motion JPEG: each frame is a JPEG picture.
     Mjpg,
+    /// [`PixelFormat::Grey`].
+    Grey,
 }
 
-/// All encodings that palmd reads, the cheapest in memory traffic first. JPEG costs decoding;
-/// grey comes last because the networks were trained on colour.
-const ENCODINGS: [(&[u8; 4], Encoding); 9] = [
-    (b"NV12", Encoding::Raw(PixelFormat::Nv12)),
-    (b"YU12", Encoding::Raw(PixelFormat::Yu12)),
-    (b"NV21", Encoding::Raw(PixelFormat::Nv21)),
-    (b"YUYV", Encoding::Raw(PixelFormat::Yuyv)),
-    (b"UYVY", Encoding::Raw(PixelFormat::Uyvy)),
-    (b"RGB3", Encoding::Raw(PixelFormat::Rgb3)),
-    (b"BGR3", Encoding::Raw(PixelFormat::Bgr3)),
-    (b"MJPG", Encoding::Mjpg),
-    (b"GREY", Encoding::Raw(PixelFormat::Grey)),
-];
-
 impl Encoding {
-    /// Place in the order of preference, 0 first.
-    fn rank(self) -> usize {
-        ENCODINGS
-            .iter()
-            .position(|&(_, encoding)| encoding == self)
-            .unwrap_or(ENCODINGS.len())
-    }
+    const ALL: [Self; 9] = [
+        Self::Nv12,
+        Self::Yu12,
+        Self::Nv21,
+        Self::Yuyv,
+        Self::Uyvy,
+        Self::Rgb3,
+        Self::Bgr3,
+        Self::Mjpg,
+        Self::Grey,
+    ];
 
     /// V4L2's code.
-    ///
-    /// # Panics
-    /// Never for formats that cameras have; the recordings' own (planar 4:2:2, 4:4:4) have no code.
     #[must_use]
     pub fn fourcc(self) -> FourCc {
-        FourCc(*ENCODINGS[self.rank()].0)
+        FourCc(*match self {
+            Self::Nv12 => b"NV12",
+            Self::Yu12 => b"YU12",
+            Self::Nv21 => b"NV21",
+            Self::Yuyv => b"YUYV",
+            Self::Uyvy => b"UYVY",
+            Self::Rgb3 => b"RGB3",
+            Self::Bgr3 => b"BGR3",
+            Self::Mjpg => b"MJPG",
+            Self::Grey => b"GREY",
+        })
     }
 
     /// The encoding of a V4L2 code, if palmd reads it.
     #[must_use]
     pub fn from_fourcc(fourcc: FourCc) -> Option<Self> {
         // Some drivers call motion JPEG plainly JPEG.
-        let code = if fourcc.0 == *b"JPEG" {
-            *b"MJPG"
-        } else {
-            fourcc.0
+        let fourcc = match &fourcc.0 {
+            b"JPEG" => Self::Mjpg.fourcc(),
+            _ => fourcc,
         };
-        let (_, encoding) = ENCODINGS.iter().find(|(known, _)| **known == code)?;
-        Some(*encoding)
+        let mut all = Self::ALL.into_iter();
+        all.find(|encoding| encoding.fourcc() == fourcc)
+    }
+
+    /// The format of the pixels in a buffer; `None` where they must be decoded first.
+    #[must_use]
+    pub fn pixels(self) -> Option<PixelFormat> {
+        Some(match self {
+            Self::Nv12 => PixelFormat::Nv12,
+            Self::Yu12 => PixelFormat::Yu12,
+            Self::Nv21 => PixelFormat::Nv21,
+            Self::Yuyv => PixelFormat::Yuyv,
+            Self::Uyvy => PixelFormat::Uyvy,
+            Self::Rgb3 => PixelFormat::Rgb3,
+            Self::Bgr3 => PixelFormat::Bgr3,
+            Self::Mjpg => return None,
+            Self::Grey => PixelFormat::Grey,
+        })
     }
 
     fn names() -> String {
-        let names = ENCODINGS.map(|(code, _)| FourCc(*code).to_string());
-        names.join(", ")
+        Self::ALL.map(|encoding| encoding.to_string()).join(", ")
     }
 }
 
@@ -128,8 +156,10 @@ pub struct OfferedSize {
     pub min: (u32, u32),
     /// Largest width and height; the same as `min` for a single size.
     pub max: (u32, u32),
-    /// Frames a second, highest first; of a range, its two ends. Empty where not listed.
+    /// Frames a second, highest first. Empty where not listed.
     pub fps: Vec<f32>,
+    /// Whether the rates between the highest and the lowest are offered, too.
+    pub fps_between: bool,
 }
 
 impl OfferedSize {
@@ -140,11 +170,15 @@ impl OfferedSize {
         )
     }
 
-    /// The lowest rate that is good enough, else the highest.
+    /// The wanted rate, else the lowest above it, else the highest.
     fn rate(&self, wanted: f32) -> Option<f32> {
-        let enough = self.fps.iter().filter(|&&fps| fps >= wanted * 0.999);
-        let enough = enough.copied().min_by(f32::total_cmp);
-        enough.or_else(|| self.fps.iter().copied().max_by(f32::total_cmp))
+        let (highest, lowest) = (*self.fps.first()?, *self.fps.last()?);
+        if self.fps_between {
+            return Some(wanted.max(lowest).min(highest));
+        }
+        // Drivers give 29.97 and the like.
+        let enough = self.fps.iter().rev().find(|&&fps| fps >= wanted * 0.99);
+        Some(*enough.unwrap_or(&highest))
     }
 }
 
@@ -170,10 +204,19 @@ pub fn offers<C: Capture>(capture: &C, wanted: (u32, u32)) -> Vec<Offer> {
                 min,
                 max,
                 fps: Vec::new(),
+                fps_between: false,
             };
             let nearest = size.nearest(wanted);
-            let intervals = list(|index| capture.frame_interval(format.fourcc, nearest, index));
-            size.fps = intervals.flat_map(rates).collect();
+            for interval in list(|index| capture.frame_interval(format.fourcc, nearest, index)) {
+                match interval {
+                    Intervals::Discrete(interval) => size.fps.extend(interval.hz()),
+                    Intervals::Between { min, max } => {
+                        size.fps.extend(min.hz());
+                        size.fps.extend(max.hz());
+                        size.fps_between = true;
+                    }
+                }
+            }
             size.fps.sort_by(|a, b| b.total_cmp(a));
             size.fps.dedup();
             size
@@ -190,14 +233,6 @@ pub fn offers<C: Capture>(capture: &C, wanted: (u32, u32)) -> Vec<Offer> {
 
 fn list<T>(entry: impl Fn(u32) -> std::io::Result<T>) -> impl Iterator<Item = T> {
     (0..MAX_ENTRIES).map_while(move |index| entry(index).ok())
-}
-
-fn rates(intervals: Intervals) -> impl Iterator<Item = f32> {
-    let ends = match intervals {
-        Intervals::Discrete(interval) => [interval.hz(), None],
-        Intervals::Between { min, max } => [min.hz(), max.hz()],
-    };
-    ends.into_iter().flatten()
 }
 
 /// What palmd takes of a device's offers.
@@ -247,6 +282,7 @@ pub fn choose(offers: &[Offer], params: &CameraParams) -> Result<Choice, String>
         min: params.size,
         max: params.size,
         fps: Vec::new(),
+        fps_between: false,
     }];
     let mut candidates = Vec::new();
     for offer in offers {
@@ -266,7 +302,7 @@ pub fn choose(offers: &[Offer], params: &CameraParams) -> Result<Choice, String>
         }
     }
     let by_cost = |a: &(f32, Encoding, _, _), b: &(f32, Encoding, _, _)| -> Ordering {
-        (a.0.total_cmp(&b.0)).then(a.1.rank().cmp(&b.1.rank()))
+        (a.0.total_cmp(&b.0)).then(a.1.cmp(&b.1))
     };
     let best = |wanted: &dyn Fn(Encoding) -> bool| {
         let candidates = candidates.iter().filter(|candidate| wanted(candidate.1));
@@ -351,7 +387,7 @@ impl Layout {
         if width == 0 || height == 0 || width.max(height) > MAX_SIDE {
             return Err(format!("the driver insists on the size {width}x{height}"));
         }
-        if let Encoding::Raw(format) = encoding {
+        if let Some(format) = encoding.pixels() {
             let (row, _) = format.plane_layout(width as usize, height as usize)[0];
             if (stride as usize) < row {
                 return Err(format!(
@@ -371,11 +407,8 @@ impl Layout {
     /// The picture in a raw buffer; `None` when the buffer is too short for it, or is JPEG.
     #[must_use]
     pub fn image<'a>(&self, data: &'a [u8]) -> Option<Image<'a>> {
-        let Encoding::Raw(format) = self.encoding else {
-            return None;
-        };
         Image::from_contiguous(
-            format,
+            self.encoding.pixels()?,
             self.range,
             self.width,
             self.height,
@@ -388,8 +421,8 @@ impl Layout {
     #[must_use]
     pub fn fits(&self, data: &[u8]) -> bool {
         match self.encoding {
-            Encoding::Raw(_) => self.image(data).is_some(),
             Encoding::Mjpg => !data.is_empty(),
+            _ => self.image(data).is_some(),
         }
     }
 }

@@ -346,15 +346,13 @@ impl<K: Kernel> Source for Camera<K> {
         loop {
             match self.wait(deadline) {
                 Ok(None) => return Ok(Next::Timeout),
-                Ok(Some(Encoding::Raw(_))) => {
-                    return Ok(self.raw_frame().map_or(Next::Timeout, Next::Frame));
-                }
                 Ok(Some(Encoding::Mjpg)) => {
                     if let Some(filled) = self.decode() {
                         let frame = self.decoded_frame(filled);
                         return Ok(frame.map_or(Next::Timeout, Next::Frame));
                     }
                 }
+                Ok(Some(_)) => return Ok(self.raw_frame().map_or(Next::Timeout, Next::Frame)),
                 Err(error) => return self.fail(error).map(|()| Next::Timeout),
             }
         }

@@ -48,8 +48,8 @@ pub struct ModelNode {
     pub capability: Capability,
     /// Format, size, rate.
     pub formats: Vec<(FourCc, (u32, u32), f32)>,
-    /// Whether the driver lists its formats' sizes.
-    pub lists_sizes: bool,
+    /// How the driver lists its formats' sizes and rates.
+    pub lists: Lists,
     /// Bytes added to each row.
     pub padding: u32,
     /// What it sets, whatever it is asked for.
@@ -78,7 +78,7 @@ impl ModelNode {
             formats: formats
                 .map(|&(fourcc, size, fps)| (FourCc(*fourcc), size, fps))
                 .collect(),
-            lists_sizes: true,
+            lists: Lists::Each,
             padding: 0,
             insists: None,
             most_buffers: 32,
@@ -86,6 +86,15 @@ impl ModelNode {
             timestamps: true,
         }
     }
+}
+
+/// How a driver lists sizes and rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lists {
+    Nothing,
+    Each,
+    /// As ranges that begin at 16x16 and at one frame a second.
+    Ranges,
 }
 
 /// What is wrong with one frame.
@@ -297,13 +306,17 @@ impl Model {
 }
 
 impl State {
+    fn is_gone(&self, handle: u64) -> bool {
+        handle <= self.gone_up_to
+    }
+
     fn violation(&mut self, text: impl Into<String>) {
         self.violations.push(text.into());
     }
 
     /// Fails if the handle's device is gone or the call is to fail.
     fn enter(&mut self, handle: u64, call: Option<Call>) -> io::Result<()> {
-        if handle <= self.gone_up_to {
+        if self.is_gone(handle) {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         let failing = self
@@ -459,8 +472,16 @@ impl Capture for ModelCapture {
 
     fn frame_size(&self, fourcc: FourCc, index: u32) -> io::Result<Sizes> {
         let formats = self.node.formats.iter();
-        let formats = formats.filter(|format| self.node.lists_sizes && format.0 == fourcc);
-        let sizes = formats.map(|&(_, (width, height), _)| Sizes::Discrete(width, height));
+        let formats = formats.filter(|format| format.0 == fourcc);
+        let sizes = formats.filter_map(|&(_, max, _)| match self.node.lists {
+            Lists::Nothing => None,
+            Lists::Each => Some(Sizes::Discrete(max.0, max.1)),
+            Lists::Ranges => Some(Sizes::Stepwise {
+                min: (16, 16),
+                max,
+                step: (1, 1),
+            }),
+        });
         self.entry(index, sizes)
     }
 
@@ -471,20 +492,24 @@ impl Capture for ModelCapture {
         index: u32,
     ) -> io::Result<Intervals> {
         let formats = self.node.formats.iter();
-        let formats = formats.filter(|format| (format.0, format.1) == (fourcc, size));
-        let intervals = formats.map(|&(_, _, fps)| Intervals::Discrete(Interval::from_hz(fps)));
+        let formats = formats.filter(|format| format.0 == fourcc);
+        let intervals = formats.filter_map(|&(_, max, fps)| match self.node.lists {
+            Lists::Each if max == size => Some(Intervals::Discrete(Interval::from_hz(fps))),
+            Lists::Ranges => Some(Intervals::Between {
+                min: Interval::from_hz(fps),
+                max: Interval::from_hz(1.0),
+            }),
+            _ => None,
+        });
         self.entry(index, intervals)
     }
 
     fn set_format(&self, fourcc: FourCc, (width, height): (u32, u32)) -> io::Result<PixFormat> {
         let mut state = self.model.state();
         state.enter(self.handle, Some(Call::SetFormat))?;
-        let row = match Encoding::from_fourcc(fourcc) {
-            Some(Encoding::Raw(format)) => {
-                format.plane_layout(width as usize, height as usize)[0].0 as u32
-            }
-            _ => 0,
-        };
+        let row = pixels(fourcc).map_or(0, |format| {
+            format.plane_layout(width as usize, height as usize)[0].0 as u32
+        });
         let set = self.node.insists.unwrap_or(PixFormat {
             fourcc,
             width,
@@ -527,10 +552,7 @@ impl Capture for ModelCapture {
             let set = state
                 .set
                 .ok_or(io::Error::from_raw_os_error(libc::EINVAL))?;
-            let length = match Encoding::from_fourcc(set.fourcc) {
-                Some(Encoding::Raw(format)) => raw_length(format, set),
-                _ => 1 << 16,
-            };
+            let length = length(set);
             let slot = || Slot {
                 owner: Owner::User,
                 mapped: false,
@@ -632,7 +654,7 @@ impl Capture for ModelCapture {
     fn poll(&self, timeout: Duration) -> io::Result<Readiness> {
         let mut state = self.model.state();
         let deadline = state.clock.now() + timeout;
-        if state.handle_is_gone(self.handle) {
+        if state.is_gone(self.handle) {
             return Ok(Readiness::Ready);
         }
         state.enter(self.handle, Some(Call::Poll))?;
@@ -652,12 +674,6 @@ impl Capture for ModelCapture {
     }
 }
 
-impl State {
-    fn handle_is_gone(&self, handle: u64) -> bool {
-        handle <= self.gone_up_to
-    }
-}
-
 impl Drop for ModelCapture {
     fn drop(&mut self) {
         let mut state = self.model.state();
@@ -668,7 +684,7 @@ impl Drop for ModelCapture {
         if queue.slots.iter().any(|slot| slot.mapped) {
             state.violation("closed while buffers are mapped");
         }
-        if !state.handle_is_gone(self.handle) {
+        if !state.is_gone(self.handle) {
             state.violation("closed without freeing the buffers");
         }
     }
@@ -705,16 +721,24 @@ impl Drop for ModelMapping {
         };
         let (streaming, handle) = (queue.streaming, queue.handle);
         queue.slots[self.index as usize].mapped = false;
-        if streaming && !state.handle_is_gone(handle) {
+        if streaming && !state.is_gone(handle) {
             state.violation(format!("buffer {} unmapped while streaming", self.index));
         }
     }
 }
 
-fn raw_length(format: PixelFormat, set: PixFormat) -> usize {
-    let [(row, _), ..] = format.plane_layout(set.width as usize, set.height as usize);
-    let layout = format.plane_layout(set.width as usize, set.height as usize);
-    let stride =
-        |(plane_row, _): (usize, usize)| (plane_row * set.stride as usize).div_ceil(row.max(1));
-    layout.map(|plane| stride(plane) * plane.1).iter().sum()
+fn pixels(fourcc: FourCc) -> Option<PixelFormat> {
+    Encoding::from_fourcc(fourcc)?.pixels()
+}
+
+/// Bytes of a buffer: all planes, their strides in proportion to the first one's.
+fn length(set: PixFormat) -> usize {
+    let Some(format) = pixels(set.fourcc) else {
+        return 1 << 16;
+    };
+    let planes = format.plane_layout(set.width as usize, set.height as usize);
+    let (first_row, _) = planes[0];
+    let bytes =
+        |(row, rows): (usize, usize)| (row * set.stride as usize).div_ceil(first_row.max(1)) * rows;
+    planes.map(bytes).iter().sum()
 }

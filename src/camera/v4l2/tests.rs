@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use v4l::v4l_sys as c;
 
 use super::kernel::{Capture, FourCc, Kernel, Mapping, PixFormat};
-use super::model::{BOOT, Call, Model, ModelNode, Spoilt, pattern};
+use super::model::{BOOT, Call, Lists, Model, ModelNode, Spoilt, pattern};
 use super::{Camera, CameraParams, Encoding, Layout, Pool, devices};
 use crate::camera::{Next, PixelFormat, Range, Source, SourceError, SourceStats};
 use crate::clock::{Clock, SimulatedClock};
@@ -586,6 +586,16 @@ fn the_cheapest_format_near_the_wanted_size_and_rate_is_chosen() {
 }
 
 #[test]
+fn of_ranges_the_wanted_size_and_rate_are_taken() {
+    let mut node = ModelNode::camera(0, &[(b"YU12", (1920, 1080), 90.0)]);
+    node.lists = Lists::Ranges;
+    let mut rig = Rig::new(CameraParams::default(), vec![node]);
+    rig.ask();
+    let info = rig.camera().info();
+    assert_eq!((info.size, info.fps), ((640, 480), 30.0));
+}
+
+#[test]
 fn the_configured_format_is_taken_or_missed_by_name() {
     let formats = [(b"YUYV", (640, 480), 30.0), (b"MJPG", (640, 480), 30.0)];
     let with = |format: &str| CameraParams {
@@ -609,7 +619,7 @@ fn the_configured_format_is_taken_or_missed_by_name() {
 #[test]
 fn a_driver_that_lists_no_sizes_is_asked_for_the_wanted_one() {
     let mut node = yuyv();
-    node.lists_sizes = false;
+    node.lists = Lists::Nothing;
     let mut rig = Rig::new(params(), vec![node]);
     assert_eq!(rig.ask(), Got::Frame(0));
     assert_eq!(rig.camera().info().size, (64, 48));
@@ -891,7 +901,7 @@ fn devices_say_what_they_are_and_which_is_taken() {
                 "fourcc": "YUYV",
                 "description": "format YUYV",
                 "usable": true,
-                "sizes": [{"min": [640, 480], "max": [640, 480], "fps": [30.0]}],
+                "sizes": [{"min": [640, 480], "max": [640, 480], "fps": [30.0], "fps_between": false}],
             }],
             "chosen": {
                 "format": "YUYV",
