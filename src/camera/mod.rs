@@ -36,6 +36,20 @@ pub trait Source: Send {
     fn stats(&self) -> SourceStats;
 }
 
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn next_frame(&mut self, timeout: Duration) -> Result<Next<'_>, SourceError> {
+        (**self).next_frame(timeout)
+    }
+
+    fn info(&self) -> SourceInfo {
+        (**self).info()
+    }
+
+    fn stats(&self) -> SourceStats {
+        (**self).stats()
+    }
+}
+
 /// The answer of [`Source::next_frame`].
 #[derive(Debug)]
 pub enum Next<'a> {

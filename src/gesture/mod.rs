@@ -1,6 +1,7 @@
 //! From windows to gesture events: the classifier and the rules.
 
 mod event;
+pub mod windows_npz;
 
 pub use event::{CameraEvent, CameraPhase, Event, GestureEvent, HandEvent, HandPhase, Phase};
 

@@ -1,5 +1,7 @@
 //! From a frame to hand poses: palm detection, landmarks, tracking and smoothing.
 
+pub mod lines;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

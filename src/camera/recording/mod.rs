@@ -149,7 +149,6 @@ fn other_format(head: &[u8]) -> Option<&'static str> {
         ] => "a WebP picture",
         [b'O', b'g', b'g', b'S', ..] => "an Ogg recording",
         [0, 0, 1, 0xb3 | 0xba, ..] => "an MPEG recording",
-        [0x47, ..] if head.len() >= 16 => "an MPEG transport stream",
         _ => return None,
     })
 }
@@ -200,6 +199,12 @@ impl Fault {
                 },
             },
         }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
