@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::error::Category;
 
-use super::{FramePoses, Point3};
+use super::{FramePoses, LANDMARKS, Point3};
 
 /// The longest line that is read, in bytes. Two hands with all digits take a fifth of it.
 const MAX_LINE_BYTES: u64 = 64 << 10;
@@ -95,10 +95,16 @@ impl PoseLines {
             if read == 0 {
                 return Ok(None);
             }
-            if self.buffer.trim_ascii().is_empty() {
+            let whole = (read as u64) < MAX_LINE_BYTES || self.buffer.ends_with(b"\n");
+            if whole && self.buffer.trim_ascii().is_empty() {
                 continue;
             }
-            let poses = self.parse().map_err(|reason| PoseLinesError::Line {
+            let poses = if whole {
+                self.parse()
+            } else {
+                Err(format!("longer than {} kB", MAX_LINE_BYTES >> 10))
+            };
+            let poses = poses.map_err(|reason| PoseLinesError::Line {
                 name: self.name.clone(),
                 line: self.line,
                 reason,
@@ -109,9 +115,6 @@ impl PoseLines {
     }
 
     fn parse(&self) -> Result<FramePoses, String> {
-        if self.buffer.len() as u64 == MAX_LINE_BYTES && !self.buffer.ends_with(b"\n") {
-            return Err(format!("longer than {} kB", MAX_LINE_BYTES >> 10));
-        }
         let poses: FramePoses =
             serde_json::from_slice(self.buffer.trim_ascii_end()).map_err(explain)?;
         check(&poses)?;
@@ -150,6 +153,11 @@ fn explain(error: serde_json::Error) -> String {
     let column = error.column();
     match error.classify() {
         Category::Eof => format!("cut off after {column} characters"),
+        // What the parser says about a list that is longer than its type.
+        _ if message == "trailing characters" => format!(
+            "too many values, from column {column} on: a line has one frame, a hand {LANDMARKS} \
+             landmarks, each 3 coordinates"
+        ),
         Category::Data => format!("no pose line: {message} (column {column})"),
         _ => format!("not JSON: {message} (column {column})"),
     }
@@ -187,7 +195,7 @@ fn is_plausible(point: &Point3) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pose::{HandPose, Handedness, LANDMARKS};
+    use crate::pose::{HandPose, Handedness};
     use std::io::Cursor;
 
     fn frame(seq: u64, tracks: &[u32]) -> FramePoses {
@@ -235,7 +243,7 @@ mod tests {
             (swap("\"world\"", "\"word\""), "missing field `world`"),
             (swap(point, ""), "invalid length 20"),
             (swap(point, "[0.5,0.25],"), "invalid length 2"),
-            (swap(point, &point.repeat(2)), "no pose line"),
+            (swap(point, &point.repeat(2)), "too many values"),
             (swap("0.5", "NaN"), "not JSON"),
             (swap("0.5", "1e30"), "landmarks[0] = [1e30, 0.25, -0.125]"),
             (swap("0.5", "1e60"), "landmarks[0] = [inf, 0.25, -0.125]"),
