@@ -44,7 +44,7 @@ pub enum PoseLinesError {
 /// Blank lines are passed over. After an error the iterator ends.
 pub struct PoseLines {
     name: String,
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send>,
     buffer: Vec<u8>,
     line: u64,
     /// Number and time of the frame before.
@@ -69,7 +69,7 @@ impl PoseLines {
     }
 
     /// Reads from `reader`, which messages call `name`.
-    pub fn new(name: &str, reader: impl BufRead + 'static) -> Self {
+    pub fn new(name: &str, reader: impl BufRead + Send + 'static) -> Self {
         Self {
             name: name.into(),
             reader: Box::new(reader),
@@ -95,22 +95,23 @@ impl PoseLines {
             if read == 0 {
                 return Ok(None);
             }
-            let whole = (read as u64) < MAX_LINE_BYTES || self.buffer.ends_with(b"\n");
-            if whole && self.buffer.trim_ascii().is_empty() {
+            if read as u64 == MAX_LINE_BYTES && !self.buffer.ends_with(b"\n") {
+                return Err(self.error(format!("longer than {} kB", MAX_LINE_BYTES >> 10)));
+            }
+            if self.buffer.trim_ascii().is_empty() {
                 continue;
             }
-            let poses = if whole {
-                self.parse()
-            } else {
-                Err(format!("longer than {} kB", MAX_LINE_BYTES >> 10))
-            };
-            let poses = poses.map_err(|reason| PoseLinesError::Line {
-                name: self.name.clone(),
-                line: self.line,
-                reason,
-            })?;
+            let poses = self.parse().map_err(|reason| self.error(reason))?;
             self.last = Some((poses.seq, poses.t));
             return Ok(Some(poses));
+        }
+    }
+
+    fn error(&self, reason: String) -> PoseLinesError {
+        PoseLinesError::Line {
+            name: self.name.clone(),
+            line: self.line,
+            reason,
         }
     }
 

@@ -469,7 +469,7 @@ fn bad_input_gets_one_line_that_names_the_file() {
     let missing = open(&folder.path().join("b.jpg"), None).err().unwrap();
     assert!(matches!(missing, SourceError::Unavailable { .. }));
     let error = open(folder.path(), Some(f32::NAN)).err().unwrap();
-    assert!(error.to_string().contains("NaN frames a second"));
+    assert!(error.to_string().contains("NaN frames a second (--fps)"));
 }
 
 /// An AVI whose picture header claims a width of 100,000 pixels.
