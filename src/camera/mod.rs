@@ -86,7 +86,8 @@ pub struct SourceInfo {
 pub struct SourceStats {
     /// Frames handed out.
     pub delivered: u64,
-    /// Complete frames given back unseen because a newer one was there.
+    /// Complete frames given back unseen because a newer one was there; of a folder, the entries
+    /// that are no pictures.
     pub skipped: u64,
     /// Broken frames: error flag, too short, torn JPEG, impossible index.
     pub bad: u64,

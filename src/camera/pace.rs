@@ -121,7 +121,8 @@ mod tests {
         let clock = Arc::new(SimulatedClock::default());
         clock.advance(Duration::from_millis(5000));
         let script = Script(times_ms.to_vec().into());
-        let mut paced = Paced::new(script, clock.clone());
+        let source: Box<dyn Source> = Box::new(script);
+        let mut paced = Paced::new(source, clock.clone());
         let (mut came, mut timeouts) = (Vec::new(), 0);
         loop {
             let before = clock.now();

@@ -11,6 +11,7 @@ mod rule;
 mod rules;
 mod score;
 pub mod worker;
+pub mod windows_npz;
 
 pub use classifier::{Classifier, ClassifierError};
 pub use event::{CameraEvent, CameraPhase, Event, GestureEvent, HandEvent, HandPhase, Phase};

@@ -28,6 +28,8 @@ pub use params::{ModelSize, PoseParams};
 pub use times::StageTimes;
 pub use tracker::PoseTracker;
 
+pub mod lines;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -40,9 +40,6 @@ const MAX_PICTURE_BYTES: usize = 32 << 20;
 /// Frame rates beyond these are taken for a mistake.
 const FPS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
 
-/// How long [`open`] waits for the bytes of a named pipe at a time.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 const CONVERT: &str = "convert it with `ffmpeg -i FILE -f yuv4mpegpipe - | palmd ... --source -`";
 
 /// Opens a recording, a picture or a folder of pictures and reads its first picture.
@@ -58,11 +55,11 @@ pub fn open(path: &Path, fps: Option<f32>) -> Result<Box<dyn Source>, SourceErro
     let fps = checked(&name, fps)?;
     let container = container(path).map_err(|fault| fault.explain(&name, ""))?;
     let mut recording = Recording::new(name, container, fps);
-    while recording.advance(PATIENCE)? == Advance::Waiting {}
-    if recording.ended {
-        return Err(recording.without_pictures());
+    match recording.advance(Duration::ZERO)? {
+        Advance::Picture => recording.ready = true,
+        Advance::Waiting => {}
+        Advance::End => return Err(recording.without_pictures()),
     }
-    recording.ready = true;
     Ok(Box::new(recording))
 }
 
@@ -83,7 +80,7 @@ fn checked(name: &str, fps: Option<f32>) -> Result<Option<f64>, SourceError> {
     match fps.map(f64::from) {
         Some(fps) if !FPS.contains(&fps) => Err(SourceError::Data {
             name: name.to_owned(),
-            reason: format!("{fps} frames a second is not between 0.001 and 1000"),
+            reason: format!("{fps} frames a second (--fps) is not between 0.001 and 1000"),
         }),
         fps => Ok(fps),
     }
@@ -97,12 +94,10 @@ fn container(path: &Path) -> Result<Box<dyn Container>, Fault> {
     }
     let bytes = metadata.is_file().then_some(metadata.len());
     let mut stream = Stream::new(Box::new(File::open(path)?));
-    let named = |extensions: &[&str]| {
-        let extension = path.extension().unwrap_or_default();
-        extensions
-            .iter()
-            .any(|known| extension.eq_ignore_ascii_case(known))
-    };
+    let extension = path.extension().unwrap_or_default();
+    let named_mjpeg = ["mjpeg", "mjpg"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
     let head = stream.peek(16)?;
     if head.is_empty() {
         return Err(Fault::Data("the file is empty".into()));
@@ -115,7 +110,7 @@ fn container(path: &Path) -> Result<Box<dyn Container>, Fault> {
         || head.starts_with(mjpeg::MAGIC) && pictures::has_picture_name(path)
     {
         Ok(Box::new(Pictures::single(path)))
-    } else if head.starts_with(mjpeg::MAGIC) || named(&["mjpeg", "mjpg"]) {
+    } else if head.starts_with(mjpeg::MAGIC) || named_mjpeg {
         Ok(Box::new(Mjpeg::new(stream)))
     } else {
         Err(Fault::Data(match other_format(head) {
@@ -149,7 +144,6 @@ fn other_format(head: &[u8]) -> Option<&'static str> {
         ] => "a WebP picture",
         [b'O', b'g', b'g', b'S', ..] => "an Ogg recording",
         [0, 0, 1, 0xb3 | 0xba, ..] => "an MPEG recording",
-        [0x47, ..] if head.len() >= 16 => "an MPEG transport stream",
         _ => return None,
     })
 }
@@ -203,6 +197,12 @@ impl Fault {
     }
 }
 
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 /// A format of recordings: goes from picture to picture.
 trait Container: Send {
     /// Reads the next picture. After [`io::ErrorKind::WouldBlock`] it may be called again.
@@ -238,7 +238,7 @@ trait Container: Send {
     fn set_timeout(&mut self, _timeout: Duration) {}
 }
 
-#[derive(Debug, PartialEq)]
+/// What [`Recording::advance`] came to.
 enum Advance {
     Picture,
     Waiting,

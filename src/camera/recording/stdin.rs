@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::stream::Input;
+
+/// Longer time-outs are cut to this, which still fits the system call's milliseconds.
+const LONGEST_WAIT: Duration = Duration::from_secs(1_000_000);
 
 /// Standard input as bytes that may be long in coming.
 pub(super) struct Stdin {
     file: File,
-    timeout: Duration,
+    deadline: Instant,
 }
 
 impl Stdin {
@@ -21,14 +24,14 @@ impl Stdin {
     fn over(file: File) -> Self {
         Self {
             file,
-            timeout: Duration::ZERO,
+            deadline: Instant::now(),
         }
     }
 }
 
 impl Input for Stdin {
     fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = timeout;
+        self.deadline = Instant::now() + timeout.min(LONGEST_WAIT);
     }
 }
 
@@ -39,9 +42,9 @@ impl Read for Stdin {
             events: libc::POLLIN,
             revents: 0,
         };
-        let timeout_ms = self.timeout.as_millis().try_into().unwrap_or(i32::MAX);
+        let timeout = self.deadline.saturating_duration_since(Instant::now());
         // SAFETY: `ready` is one valid pollfd that outlives the call, and the count says one.
-        match unsafe { libc::poll(&raw mut ready, 1, timeout_ms) } {
+        match unsafe { libc::poll(&raw mut ready, 1, timeout.as_millis() as i32) } {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             ..0 => Err(io::Error::last_os_error()),
             _ => self.file.read(buffer),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// Where the bytes come from.
 pub(super) trait Input: Read + Send {
-    /// How long a read may take before it fails with [`io::ErrorKind::WouldBlock`]. Files don't
-    /// keep anybody waiting.
+    /// From now on reads may take this long in all; then they fail with
+    /// [`io::ErrorKind::WouldBlock`]. Files don't keep anybody waiting.
     fn set_timeout(&mut self, _timeout: Duration) {}
 }
 
@@ -101,29 +101,10 @@ impl Stream {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     impl Input for io::Cursor<Vec<u8>> {}
-
-    /// Bytes that arrive a few at a time, with time-outs in between.
-    pub(in super::super) struct Trickle {
-        pub(in super::super) data: io::Cursor<Vec<u8>>,
-        pub(in super::super) dry: bool,
-    }
-
-    impl Read for Trickle {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.dry = !self.dry;
-            if self.dry {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            let count = buffer.len().min(1000);
-            self.data.read(&mut buffer[..count])
-        }
-    }
-
-    impl Input for Trickle {}
 
     #[test]
     fn the_window_grows_to_what_is_asked_for_and_no_further() {

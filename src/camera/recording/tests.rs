@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::PathBuf;
 
 use image::codecs::jpeg::JpegEncoder;
@@ -7,7 +7,7 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::stream::tests::Trickle;
+use super::stream::Input;
 use super::*;
 use crate::camera::{PixelFormat, Range};
 
@@ -279,6 +279,25 @@ fn a_truncated_y4m_loses_its_last_frame_and_a_broken_one_says_where() {
     assert!(matches!(source.next_frame(TIMEOUT), Ok(Next::End)));
 }
 
+/// Bytes that arrive a few at a time, with time-outs in between.
+struct Trickle {
+    data: io::Cursor<Vec<u8>>,
+    dry: bool,
+}
+
+impl Read for Trickle {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.dry = !self.dry;
+        if self.dry {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = buffer.len().min(1000);
+        self.data.read(&mut buffer[..count])
+    }
+}
+
+impl Input for Trickle {}
+
 #[test]
 fn y4m_that_trickles_in_loses_nothing() {
     let trickle = Trickle {
@@ -450,7 +469,7 @@ fn bad_input_gets_one_line_that_names_the_file() {
     let missing = open(&folder.path().join("b.jpg"), None).err().unwrap();
     assert!(matches!(missing, SourceError::Unavailable { .. }));
     let error = open(folder.path(), Some(f32::NAN)).err().unwrap();
-    assert!(error.to_string().contains("NaN frames a second"));
+    assert!(error.to_string().contains("NaN frames a second (--fps)"));
 }
 
 /// An AVI whose picture header claims a width of 100,000 pixels.

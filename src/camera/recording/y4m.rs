@@ -1,6 +1,6 @@
 //! YUV4MPEG2: uncompressed planar pictures behind a line of text.
 
-use std::io;
+use std::time::Duration;
 
 use super::stream::Stream;
 use super::{Container, Fault, MAX_SIDE, Step};
@@ -218,14 +218,8 @@ impl Container for Y4m {
         Some(self.bytes? / frame)
     }
 
-    fn set_timeout(&mut self, timeout: std::time::Duration) {
+    fn set_timeout(&mut self, timeout: Duration) {
         self.stream.set_timeout(timeout);
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
     }
 }
 
