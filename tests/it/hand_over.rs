@@ -433,7 +433,10 @@ mod slow_classifier {
             (Duration::from_millis(500), 64, [21, 123, 0, 0]),
             (Duration::from_secs(1000), 16, [1, 15, 1, 127]),
         ] {
-            let watched = watch(takes, capacity);
+            // On a thread of its own, so that a vision thread that waits for ever is found out.
+            let vision = thread::spawn(move || watch(takes, capacity));
+            wait_until("the vision thread goes on", || vision.is_finished());
+            let watched = vision.join().expect("the vision thread");
             assert_eq!(watched.frame_times, undisturbed, "{takes:?}");
             let counters = &watched.counters;
             let counted = [
