@@ -239,3 +239,143 @@ impl Hand {
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gesture::{Phase, ScoreError};
+    use crate::pose::{Handedness, LANDMARKS};
+
+    /// A scorer that sees a fist in every window, or fails.
+    struct Fists {
+        labels: Vec<Arc<str>>,
+        fails: bool,
+    }
+
+    impl Score for Fists {
+        fn labels(&self) -> &[Arc<str>] {
+            &self.labels
+        }
+
+        fn score(&mut self, _window: &Window) -> Result<&[f32], ScoreError> {
+            match self.fails {
+                false => Ok(&[0.9, 0.1]),
+                true => Err(ScoreError::Sum { sum: 7.0 }),
+            }
+        }
+    }
+
+    fn recognizer() -> Recognizer<Fists> {
+        let scorer = Fists {
+            labels: ["fist", "none"].map(Arc::from).into(),
+            fails: false,
+        };
+        Recognizer::new(scorer, &RecognizerParams::default()).expect("rules")
+    }
+
+    fn pose(track: u32, tick: u64) -> Handover {
+        Handover::Pose(GridPose {
+            track,
+            handedness: Handedness::Right,
+            tick,
+            seq: tick,
+            t: Duration::from_secs(tick) / 15,
+            captured: None,
+            points: [[0.0; 3]; LANDMARKS],
+        })
+    }
+
+    /// Pushes poses of these tracks at each of the ticks and returns the events, as `1 appear`,
+    /// `1 start`.
+    fn push(
+        recognizer: &mut Recognizer<Fists>,
+        tracks: &[u32],
+        ticks: std::ops::Range<u64>,
+    ) -> String {
+        let mut events = Vec::new();
+        for tick in ticks {
+            for &track in tracks {
+                recognizer.push(&pose(track, tick), |e| events.push(told(&e)));
+            }
+        }
+        events.join(", ")
+    }
+
+    fn told(event: &Event) -> String {
+        match event {
+            Event::Hand(e) => format!("{} {:?}", e.track, e.phase),
+            Event::Gesture(e) => format!("{} {:?} {}", e.track, e.phase, e.gesture),
+            Event::Camera(e) => format!("{:?}", e.phase),
+        }
+        .to_lowercase()
+    }
+
+    fn value(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_hand_appears_makes_its_gesture_and_leaves() {
+        let mut recognizer = recognizer();
+        assert_eq!(push(&mut recognizer, &[1], 0..14), "1 appear, 1 start fist");
+        let mut events = Vec::new();
+        let left = Handover::Left(HandLeft {
+            track: 1,
+            handedness: Handedness::Right,
+            seq: 14,
+            t: Duration::from_secs(1),
+        });
+        for _ in 0..2 {
+            recognizer.push(&left, |e| events.push(told(&e)));
+        }
+        assert_eq!(events, ["1 end fist", "1 leave"]);
+        let counters = recognizer.counters();
+        assert_eq!((value(&counters.poses), value(&counters.windows)), (14, 7));
+    }
+
+    #[test]
+    fn a_hand_of_which_nothing_more_is_heard_has_left() {
+        // The other hand's poses tell the time.
+        let mut recognizer = recognizer();
+        assert_eq!(push(&mut recognizer, &[1, 2], 0..2), "1 appear, 2 appear");
+        assert_eq!(
+            push(&mut recognizer, &[2], 2..21),
+            "2 start fist, 1 leave, 2 hold fist"
+        );
+        // A third hand needs its place.
+        assert_eq!(
+            push(&mut recognizer, &[3, 4], 21..22),
+            "3 appear, 2 end fist, 2 leave, 4 appear"
+        );
+        let mut events = Vec::new();
+        recognizer.all_left(|e| events.push(told(&e)));
+        assert_eq!(events, ["3 leave", "4 leave"]);
+    }
+
+    #[test]
+    fn a_classifier_that_fails_is_counted_and_starts_nothing() {
+        let mut recognizer = recognizer();
+        recognizer.scorer.fails = true;
+        assert_eq!(push(&mut recognizer, &[1], 0..30), "1 appear");
+        assert_eq!(value(&recognizer.counters().errors), 23);
+        recognizer.scorer.fails = false;
+        assert_eq!(push(&mut recognizer, &[1], 30..37), "1 start fist");
+    }
+
+    #[test]
+    fn windows_that_newer_ones_overtake_are_skipped_and_old_ones_are_stale() {
+        let mut recognizer = recognizer();
+        let mut starts = 0;
+        let mut count_starts = |e| {
+            starts += usize::from(matches!(e, Event::Gesture(e) if e.phase == Phase::Start));
+        };
+        for tick in 0..20 {
+            recognizer.take(&pose(1, tick), &mut count_starts);
+        }
+        recognizer.classify(Duration::from_secs(20), &mut count_starts);
+        recognizer.classify(Duration::ZERO, &mut count_starts);
+        let counters = recognizer.counters();
+        let counted = [&counters.windows, &counters.skipped, &counters.stale].map(value);
+        assert_eq!((starts, counted), (0, [0, 12, 1]));
+    }
+}

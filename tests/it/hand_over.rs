@@ -8,7 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use palmd::clock::{Clock, SimulatedClock, SystemClock};
-use palmd::gesture::{Recognizer, RecognizerCounters, RecognizerParams, Score, ScoreError, worker};
+use palmd::gesture::{
+    Event, HandPhase, Recognizer, RecognizerCounters, RecognizerParams, Score, ScoreError, worker,
+};
 use palmd::pose::{FramePoses, HandPose, Handedness, LANDMARKS};
 use palmd::window::{Consumer, Grid, GridParams, Handover, WINDOW, WINDOW_LEN, Window, ring};
 use proptest::prelude::*;
@@ -433,7 +435,10 @@ mod slow_classifier {
             (Duration::from_millis(500), 64, [21, 123, 0, 0]),
             (Duration::from_secs(1000), 16, [1, 15, 1, 127]),
         ] {
-            let watched = watch(takes, capacity);
+            // On a thread of its own, so that a vision thread that waits for ever is found out.
+            let vision = thread::spawn(move || watch(takes, capacity));
+            wait_until("the vision thread goes on", || vision.is_finished());
+            let watched = vision.join().expect("the vision thread");
             assert_eq!(watched.frame_times, undisturbed, "{takes:?}");
             let counters = &watched.counters;
             let counted = [
@@ -452,4 +457,42 @@ mod slow_classifier {
             }
         }
     }
+}
+
+#[test]
+fn hands_leave_when_the_camera_stands_still_and_the_thread_ends_when_told() {
+    struct Nothing(Vec<Arc<str>>);
+    impl Score for Nothing {
+        fn labels(&self) -> &[Arc<str>] {
+            &self.0
+        }
+        fn score(&mut self, _window: &Window) -> Result<&[f32], ScoreError> {
+            Ok(&[0.0, 1.0])
+        }
+    }
+
+    let recognizer = recognizer(Nothing(labels()));
+    let counters = recognizer.counters();
+    let (mut producer, consumer) = ring(4);
+    let (clock, stop) = (SimulatedClock::default(), AtomicBool::new(false));
+    let phases = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let classifier = scope.spawn(|| {
+            worker::run(consumer, recognizer, &clock, &stop, |event| match event {
+                Event::Hand(hand) => phases.lock().expect("no panic").push(hand.phase),
+                other => panic!("{other:?}"),
+            });
+        });
+        let phases = || phases.lock().expect("no panic").clone();
+        grid().push(&frame(0, Duration::ZERO, [1]), None, |item| {
+            producer.push(item);
+        });
+        wait_until("the pose is taken", || counters.poses.load(Relaxed) == 1);
+        assert_eq!(phases(), [HandPhase::Appear]);
+        clock.advance(Duration::from_secs(2));
+        wait_until("the hand leaves", || phases().len() == 2);
+        assert_eq!(phases(), [HandPhase::Appear, HandPhase::Leave]);
+        stop.store(true, Relaxed);
+        wait_until("the thread ends", || classifier.is_finished());
+    });
 }
