@@ -82,6 +82,8 @@ SHAPES = {
     "pinched": shape((50, 50, 25), (62, 66, 36), (68, 72, 40), (70, 72, 40), (38, 36, 22, 38, 8, 32), TOGETHER, touch=1.0),
     "bunched": shape((58, 34, 16), (60, 34, 16), (60, 34, 16), (56, 34, 16), (40, 50, 28, 55, 18, 50), (-4, 0, 4, 10), bunch=1.0),
     "gap": shape((28, 34, 18), (66, 72, 40), (72, 78, 42), (74, 78, 42), (46, 26, 38, 24, 32, 20), TOGETHER),
+    "loose-pinched": shape((48, 50, 24), (40, 50, 22), (42, 52, 22), (42, 50, 22), (30, 46, 18, 40, 6, 30), (3, 1, -3, -7), touch=1.0),
+    "loose-gap": shape((14, 14, 4), (40, 50, 22), (42, 52, 22), (42, 50, 22), (54, 26, 46, 24, 40, 20), (8, 1, -3, -7)),
     "wide-gap": shape((8, 12, 6), (66, 72, 40), (72, 78, 42), (74, 78, 42), (58, 22, 54, 18, 50, 14), TOGETHER),
 }
 
@@ -98,6 +100,8 @@ class Person:
         self.bones = BONES * scale(0.07, 1, 1) * scale(0.05, 4, 1) * scale(0.07, 4, 3)
         self.thumb_root = THUMB_ROOT * scale(0.12, 3)
         self.thumb_bones = THUMB_BONES * scale(0.08, 1) * scale(0.08, 3)
+        # How far apart the joints of touching tips stay.
+        self.flesh = rng.uniform(0.03, 0.13, n)
         self.left = rng.random(n) < 0.5
 
 
@@ -142,8 +146,7 @@ def reach_thumb(person, points, touch, bunch):
     share = (bunch / np.maximum(touch + bunch, 1e-6))[moves][..., None]
     index, middle = points[moves, :, 8], points[moves, :, 12]
     goal = index * (1 - 0.5 * share) + middle * 0.5 * share
-    # Flesh keeps the joints of touching tips a little apart.
-    goal = goal + np.array([-0.02, -0.02, -0.035])
+    goal = goal + person.flesh[moves, None, None] * np.array([-0.45, -0.5, -0.74], np.float32)
     goal = chain[:, :, 3] + (goal - chain[:, :, 3]) * reach[moves][..., None]
     root = chain[:, :, 0].copy()
     for _ in range(6):

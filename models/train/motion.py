@@ -31,9 +31,10 @@ HELD = {
 OTHER = [
     "relaxed", "half-curled", "call", "horns", "three", "three-thumb", "four", "little", "middle", "two-together",
     "claw", "hook", "cup", "pinched", "bunched", "gap", "wide-gap",
+    "loose-pinched", "loose-gap",
 ]  # fmt: skip
-SWIPING = ["open-palm", "relaxed", "four", "half-curled", "point", "gun", "two-together", "fist", "cup"]
-SWIPING_SHARE = [0.27, 0.27, 0.08, 0.07, 0.14, 0.05, 0.06, 0.03, 0.03]
+SWIPING = ["open-palm", "relaxed", "four", "half-curled", "point", "gun", "two-together", "fist", "cup", "hook"]
+SWIPING_SHARE = [0.2, 0.2, 0.07, 0.07, 0.22, 0.06, 0.05, 0.06, 0.03, 0.04]
 DIRECTIONS = {"swipe-left": 180.0, "swipe-right": 0.0, "swipe-up": 90.0, "swipe-down": -90.0}
 
 
@@ -119,9 +120,9 @@ def sway(m, amount=1.0):
 def carry(m, p=0.45):
     """Some hands are carried about while they hold a shape: drift, wander, a slow turn."""
     rng, n = m.rng, m.n
-    drift = rng.normal(0, 1, (n, 1, 3)) * (m.chance(p * 0.5) * m.log_uniform(0.05, 0.7))[:, None, None]
+    drift = rng.normal(0, 1, (n, 1, 3)) * (m.chance(p * 0.5) * m.log_uniform(0.05, 0.9))[:, None, None]
     m.move += drift * TIME[None, :, None]
-    wander = (m.chance(p * 0.7) * m.log_uniform(0.03, 0.35))[:, None, None]
+    wander = (m.chance(p * 0.7) * m.log_uniform(0.03, 0.45))[:, None, None]
     m.move += smooth(rng, n, 3, 0.2, 0.9) * wander
     m.grow += smooth(rng, n, 1, 0.15, 0.6)[..., 0] * (m.chance(p * 0.5) * m.log_uniform(0.01, 0.12))[:, None]
     wobble = (m.chance(p * 0.7) * m.log_uniform(0.04, 0.3))[:, None, None]
@@ -237,11 +238,6 @@ def noise_of_shape(m, loose):
     return m.rng.normal(0, 1, (m.n, hand.SHAPE)) * spread * loose[:, None]
 
 
-def facing(m):
-    face(m)
-    # A fist or a palm says the same in any of a wider range of yaws.
-
-
 def fist_orient(m):
     base = np.stack([m.uniform(-100, 100), m.uniform(-55, 40), np.clip(m.normal(30), -62, 62)], -1)
     base[m.chance(0.25), YAW] += 180
@@ -304,7 +300,7 @@ def held(label):
         "point-up": pointing(within(42)),
         "thumb-up": thumbing(within(45)),
         "thumb-down": thumbing(around(180, 45)),
-    }.get(label, facing)
+    }.get(label, face)
     return lambda rng, n: hold(rng, n, [HELD[label]], orient)
 
 
@@ -313,7 +309,7 @@ def none_other_shape(rng, n):
 
 
 def none_upright_other_shape(rng, n):
-    return hold(rng, n, OTHER, facing)
+    return hold(rng, n, OTHER, face)
 
 
 def none_rest(rng, n):
@@ -463,8 +459,8 @@ def stroke(m, degrees, reach, start, duration, style=None):
     """Move `reach` hand lengths in the picture's direction `degrees` (0 right, 90 up): by the arm, the wrist
     (fingers sweep about it), both, or the fingers alone."""
     rng, n = m.rng, m.n
-    style = rng.choice(4, n, p=[0.5, 0.2, 0.22, 0.08]) if style is None else style
-    w = blend(start, duration, m.uniform(0.65, 1.3))[..., None]
+    style = rng.choice(4, n, p=[0.4, 0.2, 0.3, 0.1]) if style is None else style
+    w = progress(m, start, duration)[..., None]
     angle = np.radians(degrees)
     along = np.stack([np.cos(angle), np.sin(angle), 0 * angle], -1)[:, None]
     across = np.stack([-np.sin(angle), np.cos(angle), 0 * angle], -1)[:, None]
@@ -484,14 +480,23 @@ def stroke(m, degrees, reach, start, duration, style=None):
     # Up and down strokes of a hand whose fingers lie sideways, or hang, still move the fingertips that way.
     fingers = np.where(style == 3, m.uniform(25, 55), m.chance(0.3) * m.normal(14))
     m.shape[..., hand.MCP] += (-np.sin(angle) * fingers)[:, None, None] * (w - 0.5)
-    return w
 
 
-def timing(m, slowest=0.8, quickest=0.26, nearest=0.7, farthest=3.7):
+def progress(m, start, duration):
+    """A stroke's way in time: bell-shaped speed, more or less even, some stopped short at full speed."""
+    u = np.clip((TIME - start[:, None]) / duration[:, None], 0, 1) ** m.uniform(0.7, 1.25)[:, None]
+    until = np.where(m.chance(0.3), m.uniform(0.55, 0.9), 1.0)[:, None]
+    jerk = lambda v: v**3 * (10 - 15 * v + 6 * v * v)
+    bell = jerk(u * until) / jerk(until)
+    even = (m.chance(0.4) * m.uniform(0, 0.8))[:, None]
+    return (1 - even) * bell + even * u
+
+
+def timing(m, slowest=0.8, quickest=0.26, nearest=0.62, farthest=3.7):
     """Duration and reach of people's strokes: 1.6 to 8 hand lengths a second."""
     duration = m.uniform(quickest, slowest)
     reach = m.log_uniform(nearest, farthest)
-    reach = np.clip(reach, 1.6 * duration, 8.0 * duration)
+    reach = np.clip(reach, 1.55 * duration, 8.0 * duration)
     return duration, np.maximum(reach, nearest)
 
 
@@ -506,12 +511,11 @@ def swipe(label):
     def recipe(rng, n):
         m = Motion(rng, n)
         swiping(m)
-        degrees = DIRECTIONS[label] + np.clip(m.normal(9), -22, 22)
+        degrees = DIRECTIONS[label] + np.clip(m.normal(11), -25, 25)
         duration, reach = timing(m)
         end = m.uniform(-0.52, 0.05)
         start = end - duration
-        w = stroke(m, degrees, reach, start, duration)
-        del w
+        stroke(m, degrees, reach, start, duration)
         about_stroke(m, degrees, reach, start, end)
         morph(m)
         sway(m)
@@ -523,9 +527,14 @@ def swipe(label):
 
 def about_stroke(m, degrees, reach, start, end):
     """What people do before and after a stroke: prepare the other way, come back, drop, or stay."""
-    prepare = m.chance(0.4) * m.uniform(0.15, 0.8) * reach
-    took = np.maximum(m.uniform(0.3, 0.9), prepare / 2.2)
-    slow_stroke(m, degrees + 180 + m.normal(25), prepare, start - took - m.chance(0.5) * m.uniform(0, 0.4), took)
+    prepare = m.chance(0.5) * m.uniform(0.15, 1.0) * reach
+    took = np.maximum(m.uniform(0.3, 0.9), prepare / 2.6)
+    before = start - took - m.chance(0.5) * m.uniform(0, 0.4)
+    slow_stroke(m, degrees + 180 + m.normal(25), prepare, before, took)
+    # The stroke's shape and orientation are often taken up on the way.
+    rest = (1 - blend(before, took))[..., None] * m.chance(0.45)[:, None, None]
+    m.shape[:] = m.shape * (1 - rest) + m.drawn_shapes(["relaxed", "half-curled"])[:, None] * rest
+    m.turn += m.rng.normal(0, 0.35, (m.n, 1, 3)) * rest
     back = m.chance(0.4) * m.uniform(0.2, 1.0) * reach
     took = np.maximum(m.uniform(0.4, 1.1), back / 2.5)
     slow_stroke(m, degrees + 180 + m.normal(25), back, end + m.uniform(0.02, 0.4), took)
@@ -556,7 +565,7 @@ def none_swipe(kind):
         elif kind == "small":
             reach = m.log_uniform(0.06, 0.36)
         elif kind == "slanting":
-            degrees = rng.choice([45.0, 135.0, -45.0, -135.0], n) + m.uniform(-10, 10)
+            degrees = rng.choice([45.0, 135.0, -45.0, -135.0], n) + m.uniform(-8, 8)
         elif kind == "begun":
             end = duration * m.uniform(0.62, 1.1)
         elif kind in ("past", "returned"):
@@ -595,7 +604,7 @@ def none_ready(rng, n):
         m.shape[:] = before * (1 - w) + m.shape * w
         m.turn -= rng.normal(0, 0.35, (n, 1, 3)) * (1 - w)
         angle = np.radians(rng.choice([0.0, 90.0, 180.0, -90.0], n) + m.normal(25))
-        reach = took * m.uniform(0.3, 1.25)
+        reach = took * m.uniform(0.3, 1.6)
         m.move -= np.stack([np.cos(angle), np.sin(angle), m.normal(0.2)], -1)[:, None] * (1 - w) * reach[:, None, None]
     sway(m)
     cut(m)
@@ -633,7 +642,7 @@ def none_passing(rng, n):
     angle = m.uniform(0, 2 * np.pi)
     speed = m.log_uniform(0.15, 1.4)
     m.move += np.stack([np.cos(angle), np.sin(angle), m.normal(0.2)], -1)[:, None] * (speed[:, None] * TIME)[..., None]
-    m.grow += m.normal(0.06)[:, None] * TIME
+    m.grow += m.normal(0.05)[:, None] * TIME
     sway(m, 1.5)
     cut(m)
     return m
@@ -731,7 +740,7 @@ def push(rng, n):
     face(m, roll=22, yaw=28, pitch=24, back=0.06)
     took = m.uniform(0.22, 0.75)
     end = m.uniform(-0.5, 0.05)
-    size = m.log_uniform(0.28, 1.0)
+    size = m.log_uniform(0.18, 1.0)
     start = end - took
     m.grow += blend(start, took, m.uniform(0.7, 1.3)) * size[:, None]
     prepare = m.chance(0.35) * m.uniform(0.1, 0.6) * size
@@ -756,7 +765,7 @@ def none_push(rng, n):
     took = np.where(kind == 1, m.uniform(1.3, 2.5), m.uniform(0.25, 0.9))
     end = np.where(kind == 3, m.uniform(-1.7, -1.0), m.uniform(-0.6, 0.1))
     end = np.where(kind == 1, m.uniform(-0.4, 0.8), end)
-    size = np.choose(kind, [-m.log_uniform(0.15, 0.9), m.uniform(0.1, 0.5), m.uniform(0.02, 0.13), m.log_uniform(0.25, 0.9)])
+    size = np.choose(kind, [-m.log_uniform(0.15, 0.9), m.uniform(0.05, 0.35), m.uniform(0.02, 0.09), m.log_uniform(0.25, 0.9)])
     m.grow += blend(end - took, took) * size[:, None]
     m.grow -= ((kind == 3) * m.uniform(0, 1) * size)[:, None] * blend(end + 0.1, m.uniform(0.4, 0.8))
     m.move += blend(end - took, took)[..., None] * rng.normal(0, 0.25, (n, 1, 3))
@@ -851,8 +860,8 @@ def none_arc(rng, n):
 
 def grip(m):
     """Open and closed shapes of a pinch: thumb and index, others folded, loose or straight; or all fingers."""
-    pairs = [("wide-gap", "pinched"), ("gap", "pinched"), ("open-palm", "ok"), ("claw", "bunched"), ("open-palm", "bunched"), ("cup", "bunched"), ("relaxed", "bunched")]
-    share = [0.28, 0.14, 0.16, 0.14, 0.14, 0.07, 0.07]
+    pairs = [("wide-gap", "pinched"), ("gap", "pinched"), ("loose-gap", "loose-pinched"), ("open-palm", "ok"), ("claw", "bunched"), ("open-palm", "bunched"), ("cup", "bunched"), ("relaxed", "bunched")]
+    share = [0.22, 0.1, 0.2, 0.14, 0.12, 0.1, 0.06, 0.06]
     chosen = m.rng.choice(len(pairs), m.n, p=share)
     opened = np.stack([SHAPES[a] for a, _ in pairs])[chosen]
     closed = np.stack([SHAPES[b] for _, b in pairs])[chosen]
@@ -885,6 +894,8 @@ def pinch_or_spread(closing):
         rest = (1 - blend(end - took - m.uniform(0.1, 0.9) - 0.3, m.uniform(0.2, 0.4)))[..., None] * m.chance(0.4)[:, None, None]
         m.shape[:] = m.shape * (1 - rest) + m.drawn_shapes(["relaxed", "half-curled"])[:, None] * rest
         m.turn += rng.normal(0, 0.15, (n, 1, 3)) * w
+        m.move += rng.normal(0, 0.25, (n, 1, 3)) * [0.7, 1, 0.3] * rest
+        m.turn += rng.normal(0, 0.3, (n, 1, 3)) * rest
         carry(m, 0.35)
         sway(m)
         cut(m, latest=end - 0.9 * took)

@@ -2,7 +2,8 @@
 
     python models/train/train.py [--windows N] [--epochs N] [--seed N] [--threads N] [-o FILE]
 
-Every epoch sees fresh windows: a second process generates the next epoch's while this one trains.
+Every epoch sees fresh windows, as they are and mirrored; a second process generates the next epoch's while this one
+trains.
 """
 
 import argparse
@@ -29,10 +30,17 @@ KIND_SHARE = 0.3
 SMOOTHING = 0.03
 
 
+# What a label becomes when the picture is mirrored.
+OPPOSITE = {"swipe-left": "swipe-right", "circle-cw": "circle-ccw"}
+OPPOSITE |= {b: a for a, b in OPPOSITE.items()}
+MIRRORED = torch.tensor([LABELS.index(OPPOSITE.get(l, l)) for l in LABELS])
+MIRRORED_KIND = torch.tensor([KINDS.index(OPPOSITE.get(k, k)) for k in KINDS])
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--windows", type=int, default=50_000, help="windows an epoch (default %(default)s)")
-    p.add_argument("--epochs", type=int, default=24, help="epochs (default %(default)s)")
+    p.add_argument("--windows", type=int, default=40_000, help="windows an epoch (default %(default)s)")
+    p.add_argument("--epochs", type=int, default=20, help="epochs (default %(default)s)")
     p.add_argument("--seed", type=int, default=1, help="seed of generator and weights (default %(default)s)")
     p.add_argument("--threads", type=int, default=1, help="threads that train; one more process generates (default %(default)s)")
     p.add_argument("-o", "--output", type=pathlib.Path, default=HERE.parent / "gestures.onnx")
@@ -48,7 +56,7 @@ def main():
     shipped = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("kinds"))
     print(f"{shipped} parameters, {args.epochs} epochs of {args.windows} windows, seed {args.seed}", flush=True)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.02)
-    steps = args.epochs * (args.windows // BATCH)
+    steps = args.epochs * (2 * args.windows // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.15)
     loss_of = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
     loss_of_kind = nn.CrossEntropyLoss()
@@ -67,10 +75,16 @@ def main():
             poses, label, kind = torch.from_numpy(poses), torch.from_numpy(label), torch.from_numpy(kind)
             net.train()
             total = 0.0
-            for step in range(args.windows // BATCH):
-                batch = slice(step * BATCH, (step + 1) * BATCH)
-                logits, kinds = net(poses[batch])
-                loss = loss_of(logits, label[batch]) + KIND_SHARE * loss_of_kind(kinds, kind[batch])
+            order = np.random.default_rng(epoch).permutation(2 * args.windows)
+            for step in range(2 * args.windows // BATCH):
+                batch = order[step * BATCH : (step + 1) * BATCH]
+                mirror = torch.from_numpy(batch >= args.windows)
+                batch = torch.from_numpy(batch % args.windows)
+                x, y, k = poses[batch], label[batch], kind[batch]
+                x[mirror, ..., 0] = 1 - x[mirror, ..., 0]
+                y, k = torch.where(mirror, MIRRORED[y], y), torch.where(mirror, MIRRORED_KIND[k], k)
+                logits, kinds = net(x)
+                loss = loss_of(logits, y) + KIND_SHARE * loss_of_kind(kinds, k)
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -87,7 +101,7 @@ def main():
     metadata = {
         "version": VERSION,
         "seed": str(args.seed),
-        "trained_on": f"{args.epochs * args.windows} synthetic windows of models/train/generator.py",
+        "trained_on": f"{args.epochs * args.windows} synthetic windows (and their mirror images) of models/train/generator.py",
     }
     network.export(net, args.output, LABELS, metadata)
     agree(net, args.output, checking[0][:200])
