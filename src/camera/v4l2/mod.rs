@@ -369,7 +369,7 @@ impl<K: Kernel> Source for Camera<K> {
                 format: self
                     .params
                     .format
-                    .map_or("?".into(), |format| format.to_string()),
+                    .map_or("auto".into(), |format| format.to_string()),
                 live: true,
                 frames: None,
             },
