@@ -68,7 +68,7 @@ impl Rig {
         self.camera.as_mut().unwrap()
     }
 
-    /// Asks for a frame, looks at every byte of it, and drops it.
+    /// Asks for a frame and drops it; all buffers must then be with the driver.
     fn ask(&mut self) -> Got {
         let got = match self.camera().next_frame(PATIENCE) {
             Ok(Next::Frame(frame)) => Got::Frame(frame.seq),
