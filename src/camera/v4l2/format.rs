@@ -1,6 +1,5 @@
 //! Which of a device's formats, sizes and rates palmd takes, and how its buffers then lie.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -131,7 +130,7 @@ impl FromStr for Encoding {
 
 impl Serialize for Encoding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.fourcc().serialize(serializer)
     }
 }
 
@@ -139,7 +138,6 @@ impl Serialize for Encoding {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Offer {
     /// Four-character code.
-    #[serde(serialize_with = "as_text")]
     pub fourcc: FourCc,
     /// The driver's words for it.
     pub description: String,
@@ -180,10 +178,6 @@ impl OfferedSize {
         let enough = self.fps.iter().rev().find(|&&fps| fps >= wanted * 0.99);
         Some(*enough.unwrap_or(&highest))
     }
-}
-
-fn as_text<S: Serializer>(fourcc: &FourCc, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(fourcc)
 }
 
 /// Everything that `capture` offers. Rates of a range of sizes are those at the size nearest to
@@ -259,17 +253,60 @@ impl fmt::Display for Choice {
     }
 }
 
-/// How far a size and rate is from what is wanted; 0 is perfect. A missing rate weighs more than
-/// missing pixels, since the networks see 224x224 pixels of the hand anyway.
-fn miss(size: (u32, u32), fps: Option<f32>, params: &CameraParams) -> f32 {
-    let off = |is: u32, wanted: u32| (is.max(1) as f32 / wanted.max(1) as f32).ln().abs();
-    let rate = fps.map_or(1.0, |fps| fps / params.fps.max(1.0));
-    let slow = if rate >= GOOD_RATE {
-        0.0
-    } else {
-        -rate.max(0.001).ln()
+/// A format, size and rate that could be taken.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    format: Encoding,
+    size: (u32, u32),
+    fps: Option<f32>,
+    /// How far size and rate are from what is wanted.
+    miss: f32,
+}
+
+impl Candidate {
+    fn new(format: Encoding, offered: &OfferedSize, params: &CameraParams) -> Self {
+        let size = offered.nearest(params.size);
+        let fps = offered.rate(params.fps);
+        let off = |is: u32, wanted: u32| (is.max(1) as f32 / wanted.max(1) as f32).ln().abs();
+        let rate = fps.map_or(1.0, |fps| fps / params.fps);
+        let slow = if rate >= GOOD_RATE {
+            0.0
+        } else {
+            -rate.max(0.001).ln()
+        };
+        // A missing rate weighs more than missing pixels, since the networks see the hand at
+        // 224x224 pixels anyway.
+        let miss = off(size.0, params.size.0) + off(size.1, params.size.1) + 2.0 * slow;
+        Self {
+            format,
+            size,
+            fps,
+            miss,
+        }
+    }
+
+    fn is_as_wanted(&self, params: &CameraParams) -> bool {
+        let rate = self.fps.map_or(1.0, |fps| fps / params.fps);
+        self.size == params.size && (rate - 1.0).abs() < 0.01
+    }
+
+    fn choice(self, reason: String) -> Choice {
+        Choice {
+            format: self.format,
+            size: self.size,
+            fps: self.fps,
+            reason,
+        }
+    }
+}
+
+/// The nearest candidate, and of equally near ones the cheapest to sample.
+fn best<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Option<Candidate> {
+    let order = |a: &&Candidate, b: &&Candidate| {
+        let nearer = a.miss.total_cmp(&b.miss);
+        nearer.then(a.format.cmp(&b.format))
     };
-    off(size.0, params.size.0) + off(size.1, params.size.1) + 2.0 * slow
+    candidates.min_by(order).copied()
 }
 
 /// Chooses among `offers`: the size and rate nearest to the wanted ones, and of equally near ones
@@ -278,86 +315,61 @@ fn miss(size: (u32, u32), fps: Option<f32>, params: &CameraParams) -> f32 {
 /// # Errors
 /// Says why there is nothing to choose from.
 pub fn choose(offers: &[Offer], params: &CameraParams) -> Result<Choice, String> {
-    let unlisted = [OfferedSize {
+    let unlisted = OfferedSize {
         min: params.size,
         max: params.size,
         fps: Vec::new(),
         fps_between: false,
-    }];
+    };
     let mut candidates = Vec::new();
     for offer in offers {
         let Some(format) = Encoding::from_fourcc(offer.fourcc) else {
             continue;
         };
-        let sizes: &[OfferedSize] = match &offer.sizes[..] {
-            [] => &unlisted,
-            sizes => sizes,
-        };
-        for offered in sizes {
-            let size = offered.nearest(params.size);
-            if size.0.max(size.1) <= MAX_SIDE {
-                let fps = offered.rate(params.fps);
-                candidates.push((miss(size, fps, params), format, size, fps));
-            }
+        let unlisted = offer.sizes.is_empty().then_some(&unlisted);
+        let sizes = offer.sizes.iter().chain(unlisted);
+        candidates.extend(sizes.map(|size| Candidate::new(format, size, params)));
+    }
+    candidates.retain(|candidate| candidate.size.0.max(candidate.size.1) <= MAX_SIDE);
+
+    let codes = offers.iter().map(|offer| offer.fourcc.to_string());
+    let codes = codes.collect::<Vec<_>>().join(", ");
+    if let Some(format) = params.format {
+        candidates.retain(|candidate| candidate.format == format);
+        if candidates.is_empty() {
+            return Err(format!(
+                "the configured format {format} isn't among the device's ({codes})"
+            ));
         }
     }
-    let by_cost = |a: &(f32, Encoding, _, _), b: &(f32, Encoding, _, _)| -> Ordering {
-        (a.0.total_cmp(&b.0)).then(a.1.cmp(&b.1))
-    };
-    let best = |wanted: &dyn Fn(Encoding) -> bool| {
-        let candidates = candidates.iter().filter(|candidate| wanted(candidate.1));
-        candidates.min_by(|a, b| by_cost(a, b)).copied()
-    };
+    let chosen = best(candidates.iter()).ok_or_else(|| match offers {
+        [] => "the device lists no formats".to_owned(),
+        _ => format!(
+            "palmd reads {}, the device offers only {codes}",
+            Encoding::names()
+        ),
+    })?;
 
-    let offered = || {
-        let codes: Vec<_> = offers
-            .iter()
-            .map(|offer| offer.fourcc.to_string())
-            .collect();
-        codes.join(", ")
+    let (width, height) = params.size;
+    let near = if chosen.is_as_wanted(params) {
+        "size and rate as wanted".to_owned()
+    } else {
+        format!("nearest to the wanted {width}x{height} at {}", params.fps)
     };
-    let chosen = match params.format {
-        Some(format) => best(&|candidate| candidate == format).ok_or_else(|| {
+    let raw = candidates.iter();
+    let raw = best(raw.filter(|raw| raw.format != Encoding::Mjpg));
+    let kind = match (params.format, chosen.format, raw) {
+        (Some(_), _, _) => "format as configured".to_owned(),
+        (None, Encoding::Mjpg, None) => "the only format that palmd reads".to_owned(),
+        (None, Encoding::Mjpg, Some(raw)) => {
             format!(
-                "the configured format {format} isn't among the device's ({})",
-                offered()
+                "without decoding there is only {}",
+                raw.choice(String::new())
             )
-        })?,
-        None => best(&|_| true).ok_or_else(|| match offers {
-            [] => "the device lists no formats".to_owned(),
-            _ => format!(
-                "palmd reads {}, the device offers only {}",
-                Encoding::names(),
-                offered()
-            ),
-        })?,
-    };
-
-    let (cost, format, size, fps) = chosen;
-    let near = if cost == 0.0 {
-        "size and rate as wanted"
-    } else {
-        "nearest to the wanted size and rate"
-    };
-    let kind = if params.format.is_some() {
-        "format as configured".to_owned()
-    } else if format == Encoding::Mjpg {
-        match best(&|candidate| candidate != Encoding::Mjpg) {
-            None => "the only format that palmd reads".to_owned(),
-            Some((_, raw, (width, height), fps)) => {
-                let fps = fps.map_or(String::new(), |fps| format!(" at {fps} frames a second"));
-                format!("without decoding there is only {raw} {width}x{height}{fps}")
-            }
         }
-    } else {
-        "needs no decoding".to_owned()
+        (None, _, _) => "needs no decoding".to_owned(),
     };
-    Ok(Choice {
-        format,
-        size,
-        fps,
-        reason: format!("{near}; {kind}"),
-    })
+    Ok(chosen.choice(format!("{near}; {kind}")))
 }
 
 /// How a picture lies in a buffer, as negotiated with the driver.

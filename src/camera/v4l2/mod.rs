@@ -179,6 +179,9 @@ impl<K: Kernel> Camera<K> {
         let clock = Arc::clone(&self.clock);
         let pool = Pool::start(capture, layout, buffers, held_too_long, clock).map_err(io_error)?;
 
+        // A torn header must not make room for a giant. Some cameras send whole blocks of 16 pixels.
+        let [width, height] = [layout.width, layout.height].map(|side| side.next_multiple_of(16));
+        self.jpeg = JpegDecoder::with_limit(width, height);
         let info = info(&device, set, interval);
         self.announce(&device, &choice, &info, pool.buffers());
         self.stats.reopened += u64::from(self.opened_before);
@@ -369,7 +372,7 @@ impl<K: Kernel> Source for Camera<K> {
                 format: self
                     .params
                     .format
-                    .map_or("?".into(), |format| format.to_string()),
+                    .map_or("auto".into(), |format| format.to_string()),
                 live: true,
                 frames: None,
             },
