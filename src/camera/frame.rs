@@ -150,8 +150,8 @@ pub trait Requeue {
 
 /// One picture and its time. Dropping it returns the buffer, whatever happens.
 pub struct Frame<'a> {
-    /// The pixels.
-    pub image: Image<'a>,
+    /// Not for others to copy out: the pixels go back to the driver with the frame.
+    image: Image<'a>,
     /// Number of the frame since the source began; skipped frames leave gaps.
     pub seq: u64,
     /// Time since the source began (a recording's own time), from the camera's time stamps.
@@ -191,6 +191,14 @@ impl<'a> Frame<'a> {
             captured: Some(captured),
             release: Some((pool, index)),
         }
+    }
+}
+
+impl Frame<'_> {
+    /// The pixels, for as long as the frame is held.
+    #[must_use]
+    pub fn image(&self) -> Image<'_> {
+        self.image
     }
 }
 

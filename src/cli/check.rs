@@ -115,7 +115,7 @@ impl Check {
         let deadline = clock.now() + FIRST_FRAME;
         let found = loop {
             match source.next_frame(Duration::from_millis(100))? {
-                Next::Frame(frame) => break frame.image.width > 0,
+                Next::Frame(frame) => break frame.image().width > 0,
                 Next::Timeout if clock.now() < deadline => {}
                 Next::Timeout | Next::End => break false,
             }

@@ -5,8 +5,10 @@ use std::io;
 use palmd::camera::SourceError;
 use palmd::config::ConfigError;
 use palmd::daemon::DaemonError;
+use palmd::gesture::windows_npz::WindowsError;
 use palmd::gesture::{ClassifierError, ScoreError};
 use palmd::inference::{InferenceError, ModelError};
+use palmd::pose::lines::PoseLinesError;
 
 /// The command line can't be understood.
 pub const USAGE: u8 = 64;
@@ -60,6 +62,15 @@ impl Failure {
     }
 }
 
+/// The exit code of an input that can't be opened or read.
+fn io_code(error: &io::Error) -> u8 {
+    match error.kind() {
+        io::ErrorKind::NotFound => NO_INPUT,
+        io::ErrorKind::PermissionDenied => PERMISSION,
+        _ => IO,
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::new(CONFIG, error)
@@ -90,6 +101,22 @@ impl From<ScoreError> for Failure {
     }
 }
 
+impl From<PoseLinesError> for Failure {
+    fn from(error: PoseLinesError) -> Self {
+        let code = match &error {
+            PoseLinesError::Io { error, .. } => io_code(error),
+            _ => DATA,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<WindowsError> for Failure {
+    fn from(error: WindowsError) -> Self {
+        Self::new(DATA, error)
+    }
+}
+
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         match error {
@@ -108,11 +135,7 @@ impl From<SourceError> for Failure {
             SourceError::Unavailable { .. } => UNAVAILABLE,
             SourceError::Permission { .. } => PERMISSION,
             SourceError::Data { .. } => DATA,
-            SourceError::Io { error, .. } => match error.kind() {
-                io::ErrorKind::NotFound => NO_INPUT,
-                io::ErrorKind::PermissionDenied => PERMISSION,
-                _ => IO,
-            },
+            SourceError::Io { error, .. } => io_code(error),
             _ => SOFTWARE,
         };
         Self::new(code, error)

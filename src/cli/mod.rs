@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod classify;
 
 mod demo;
 mod devices;
@@ -59,6 +60,8 @@ enum Command {
     Pose(pose::Pose),
     /// Gestures from recorded poses or classifier inputs
 
+    /// Gestures from recorded poses or classifier inputs
+    Classify(classify::Classify),
     /// Measure time a stage, allocator calls and memory
     Bench(bench::Bench),
 }
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Pose(pose) => pose.execute(),
 
+        Command::Classify(classify) => classify.execute(),
         Command::Bench(bench) => bench.execute(),
     };
     match done {

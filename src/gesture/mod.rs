@@ -10,8 +10,8 @@ mod recognizer;
 mod rule;
 mod rules;
 mod score;
-pub mod worker;
 pub mod windows_npz;
+pub mod worker;
 
 pub use classifier::{Classifier, ClassifierError};
 pub use event::{CameraEvent, CameraPhase, Event, GestureEvent, HandEvent, HandPhase, Phase};

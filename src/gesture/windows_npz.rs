@@ -11,10 +11,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::pose::LANDMARKS;
-use crate::window::WINDOW;
-
-/// Numbers of one window.
-const WINDOW_LEN: usize = WINDOW * LANDMARKS * 3;
+use crate::window::{WINDOW, WINDOW_LEN};
 
 /// The most windows that are read: 480 MB.
 const MAX_WINDOWS: usize = 1 << 16;

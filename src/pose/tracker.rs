@@ -81,7 +81,7 @@ impl PoseTracker {
     /// # Errors
     /// [`InferenceError`] when a network can't be run. All hands are then given up.
     pub fn process(&mut self, frame: &Frame<'_>) -> Result<&FramePoses, InferenceError> {
-        let image = &frame.image;
+        let image = &frame.image();
         let size = (image.width as u32, image.height as u32);
         if self.poses.size != size {
             // Regions are in pixels of the frames before.

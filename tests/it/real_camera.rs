@@ -99,7 +99,7 @@ fn every_format_streams_in_order_and_the_newest_frame_is_taken() {
             assert!(last.is_none_or(|last| last < now), "{last:?} then {now:?}");
             last = Some(now);
             if device.driver == "vivid" {
-                assert_color_bars(&frame.image);
+                assert_color_bars(&frame.image());
             }
         }
         let skipped = camera.stats().skipped;

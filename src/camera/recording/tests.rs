@@ -154,7 +154,7 @@ fn play(source: &mut dyn Source) -> Result<Played, SourceError> {
     loop {
         match source.next_frame(TIMEOUT)? {
             Next::Frame(frame) => {
-                let first = frame.image.planes[0][0];
+                let first = frame.image().planes[0][0];
                 played.push((frame.seq, first, frame.t.as_millis()));
             }
             Next::Timeout => {}
@@ -253,10 +253,10 @@ fn y4m_pictures_keep_their_planes_range_and_rate() {
     let Next::Frame(frame) = source.next_frame(TIMEOUT).unwrap() else {
         panic!("no frame");
     };
-    assert_eq!(frame.image.format, PixelFormat::Yu12);
-    assert_eq!(frame.image.range, Range::Full);
-    assert_eq!(frame.image.strides, [64, 32, 32]);
-    assert!(frame.image.planes[2].iter().all(|&v| v == 128));
+    assert_eq!(frame.image().format, PixelFormat::Yu12);
+    assert_eq!(frame.image().range, Range::Full);
+    assert_eq!(frame.image().strides, [64, 32, 32]);
+    assert!(frame.image().planes[2].iter().all(|&v| v == 128));
     drop(frame);
     let played = play(&mut *source).unwrap();
     assert_eq!(played, [(1, 20, 40), (2, 40, 80)]);
@@ -353,7 +353,7 @@ fn a_folder_plays_by_name_and_passes_over_what_is_no_picture() {
     assert_eq!(source.info().frames, Some(4));
     let mut seen = Vec::new();
     while let Next::Frame(frame) = source.next_frame(TIMEOUT).unwrap() {
-        seen.push((frame.seq, frame.image.width, frame.t.as_millis()));
+        seen.push((frame.seq, frame.image().width, frame.t.as_millis()));
     }
     assert_eq!(seen, [(0, 64, 0), (2, 20, 1000), (3, 64, 1500)]);
     let stats = source.stats();
@@ -372,7 +372,7 @@ fn a_photograph_is_turned_as_its_exif_says() {
         panic!("no frame");
     };
     // Blue grew downwards; after a turn to the right it grows to the left.
-    let row = frame.image.planes[0];
+    let row = frame.image().planes[0];
     assert!(row[2] > row[47 * 3 + 2] + 200);
 }
 

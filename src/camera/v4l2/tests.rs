@@ -141,7 +141,7 @@ fn frames_come_in_order_with_the_drivers_time() {
         assert_eq!(frame.t, FRAME * seq as u32);
         assert_eq!(frame.captured, Some(BOOT + FRAME * (seq as u32 + 1)));
         assert!(
-            frame.image.planes[0]
+            frame.image().planes[0]
                 .iter()
                 .all(|&byte| byte == pattern(seq))
         );
@@ -431,8 +431,8 @@ fn a_longer_stride_is_honoured() {
     let Next::Frame(frame) = rig.camera().next_frame(PATIENCE).unwrap() else {
         panic!("no frame");
     };
-    assert_eq!(frame.image.strides[0], 64 * 2 + 32);
-    assert_eq!(frame.image.planes[0].len(), (64 * 2 + 32) * 48);
+    assert_eq!(frame.image().strides[0], 64 * 2 + 32);
+    assert_eq!(frame.image().planes[0].len(), (64 * 2 + 32) * 48);
 }
 
 fn set(fourcc: &[u8; 4], width: u32, height: u32, stride: u32) -> PixFormat {
@@ -454,7 +454,7 @@ fn a_driver_that_sets_another_format_is_followed() {
     let Next::Frame(frame) = rig.camera().next_frame(PATIENCE).unwrap() else {
         panic!("no frame");
     };
-    let image = frame.image;
+    let image = frame.image();
     assert_eq!(
         (image.format, image.width, image.height),
         (PixelFormat::Nv12, 48, 32)
@@ -498,7 +498,7 @@ fn every_raw_format_is_handed_out_as_it_is() {
         let Next::Frame(frame) = rig.camera().next_frame(PATIENCE).unwrap() else {
             panic!("no frame");
         };
-        assert_eq!(frame.image.format, format);
+        assert_eq!(frame.image().format, format);
     }
 }
 
@@ -652,7 +652,7 @@ fn jpeg_is_decoded_and_its_buffer_is_back_before_the_frame_is_dropped() {
         };
         assert_eq!(model.held(), 0);
         assert_eq!(
-            (frame.image.format, frame.image.width),
+            (frame.image().format, frame.image().width),
             (PixelFormat::Rgb3, 64)
         );
         assert_eq!(frame.seq, seq);
@@ -716,7 +716,7 @@ fn several_frames_live_at_a_time_and_keep_their_content() {
     pool.drain().unwrap();
     for frame in frames.drain(..) {
         assert!(
-            frame.image.planes[0]
+            frame.image().planes[0]
                 .iter()
                 .all(|&byte| byte == pattern(frame.seq))
         );
@@ -1104,7 +1104,7 @@ proptest! {
                     match rig.camera().next_frame(timeout) {
                         Ok(Next::Frame(frame)) => {
                             clock.advance(Duration::from_millis(hold_ms));
-                            let bytes = frame.image.planes[0];
+                            let bytes = frame.image().planes[0];
                             prop_assert!(bytes.iter().all(|&byte| byte == bytes[0]), "torn");
                             let now = (frame.seq, frame.t);
                             let in_order = last.is_none_or(|last: (u64, Duration)| last.0 < now.0 && last.1 < now.1);
