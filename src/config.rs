@@ -459,6 +459,28 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_lists_every_key_with_its_default() {
+        let text = include_str!("../systemd/palmd.toml");
+        let shipped = Config::parse(text, Path::new("palmd.toml")).unwrap();
+        let labels = crate::gesture::LABELS.map(Into::into);
+        assert_eq!(
+            shipped.rules.resolve(&labels).unwrap(),
+            Config::default().rules.resolve(&labels).unwrap()
+        );
+        let rules = Config::default().rules;
+        assert_eq!(Config { rules, ..shipped }, Config::default());
+        let given: Table = toml::from_str(text).unwrap();
+        for (section, known) in known_keys(&given) {
+            let known = known.as_table().unwrap();
+            // A kind is only worth saying for a gesture of one's own, and times of a held shape
+            // mean nothing for a movement.
+            let given = given[&section].as_table().unwrap();
+            let missing: Vec<_> = known.keys().filter(|k| !given.contains_key(*k)).collect();
+            assert!(missing.is_empty() || missing == ["gesture"], "[{section}] {missing:?}");
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_named_with_the_nearest() {
         assert_eq!(
             error("[camera]\nwidht = 640"),
