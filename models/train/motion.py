@@ -430,8 +430,11 @@ def none_talk(rng, n):
 
 
 def none_glitch(rng, n):
-    """The estimator loses itself: the hand jumps, or its points are scrambled for a while."""
+    """The estimator loses itself: the hand jumps, turns into another one, or its points fall together."""
     m = Motion(rng, n)
+    collapsed = np.where(m.chance(0.08), m.log_uniform(1e-4, 0.1), 1.0)
+    for part in (m.person.knuckles, m.person.bones, m.person.thumb_root, m.person.thumb_bones):
+        part *= collapsed.reshape(-1, *[1] * (part.ndim - 1))
     m.shape += m.drawn_shapes(list(HELD.values()) + OTHER)[:, None]
     anyhow(m)
     for _ in range(3):
