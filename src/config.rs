@@ -476,7 +476,10 @@ mod tests {
             // mean nothing for a movement.
             let given = given[&section].as_table().unwrap();
             let missing: Vec<_> = known.keys().filter(|k| !given.contains_key(*k)).collect();
-            assert!(missing.is_empty() || missing == ["gesture"], "[{section}] {missing:?}");
+            assert!(
+                missing.is_empty() || missing == ["gesture"],
+                "[{section}] {missing:?}"
+            );
         }
     }
 

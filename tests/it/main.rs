@@ -1,8 +1,30 @@
 //! Integration tests, in one program: they share the models, the allocator and the time to link.
 
+mod bad_input;
+mod demo;
 mod hand_over;
 mod peers;
 mod real_camera;
+mod rendered;
+
+use std::path::PathBuf;
 
 #[global_allocator]
 static ALLOCATOR: palmd::health::CountingAllocator = palmd::health::CountingAllocator;
+
+/// The folder of the hand models: that of PALMD_MODELS, or the repository's. Says so where they
+/// are missing.
+fn hand_models_folder() -> Option<PathBuf> {
+    let models = std::env::var_os("PALMD_MODELS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/models")),
+        PathBuf::from,
+    );
+    if models.join("hand_landmark_full.onnx").exists() {
+        return Some(models);
+    }
+    eprintln!(
+        "skipped: no hand models in {} (make models)",
+        models.display()
+    );
+    None
+}
