@@ -22,9 +22,7 @@ demo: build ## the whole pipeline on the synthetic hand
 
 check: setup ## formatting and lints
 	cargo fmt --check
-	@if cargo clippy --version >/dev/null 2>&1; \
-	then cargo clippy --all-targets --locked -- -D warnings; \
-	else echo "check: clippy is not installed (Debian's Rust comes without it); lints skipped"; fi
+	cargo clippy --all-targets --locked -- -D warnings
 
 test: models check ## everything that is checked, all tests included
 	python3 -m unittest discover -s tests/python
@@ -34,7 +32,9 @@ bench: build ## time a stage, allocator calls, memory
 	$(TARGET)/release/palmd bench
 
 train: setup ## train the gesture classifier anew
-	models/train/run.sh
+	python3 -m venv models/.cache/train
+	models/.cache/train/bin/pip install -q -r models/train/requirements.txt
+	models/.cache/train/bin/python models/train/train.py
 
 clean: ## delete what was built; models and their cache stay
 	cargo clean

@@ -1,79 +1,115 @@
 #!/bin/sh
-# Installs what building palmd needs on Debian 12 and 13 and is missing: a C compiler, libclang (for
-# bindgen), Python's venv, and Rust. As root, or as a user with sudo; otherwise says what to run.
-# `--quiet` says nothing where nothing is missing.
+# Installs what building palmd needs and is missing on Debian 12 or 13: a C compiler, libclang (for
+# bindgen), Python's venv and Rust. As root, or as a user with sudo; otherwise says what to run.
+# Nothing that is installed is ever removed. `--quiet` says nothing where nothing is missing.
 set -eu
+cd "$(dirname "$0")/.."
 
-RUST_NEEDED=91 # 1.91, tract's minimum
+rust_needed=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
+debian_rust='rustc-web cargo-web rustfmt-web rust-web-clippy' # the Rust that Debian builds its browsers with
+rustup_command="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 
 say() { echo "setup: $*" >&2; }
 fail() { say "$@"; exit 1; }
+have() { command -v "$1" >/dev/null; }
+found() { [ -e "$1" ]; } # of a pattern's matches, where there are any
 
-minor() { # the 95 of "cargo 1.95.0 (...)", nothing where there is no such command
-    "$@" --version 2>/dev/null | sed -n 's/^[a-z]* 1\.\([0-9]*\)\..*/\1/p'
+have_c() { have cc && [ -e /usr/include/stdio.h ] && [ -e /usr/include/linux/videodev2.h ]; }
+
+# The library, and the headers of its own (stddef.h) that come in another package.
+have_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] ||
+        { found /usr/lib/llvm-*/lib/libclang.so* && found /usr/lib/llvm-*/lib/clang/*/include/stddef.h; }
 }
 
-recent() { [ "${1:-0}" -ge $RUST_NEEDED ]; }
+have_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+have_certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ]; }
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"
-    elif command -v sudo >/dev/null && sudo -v; then sudo "$@"
-    else fail "run this as root, then try again:  $*"
-    fi
-}
-
-installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
-
-apt_updated=
-apt_update() {
-    [ -n "$apt_updated" ] || as_root apt-get update -qq
-    apt_updated=yes
-}
-
-apt_install() {
-    apt_update
-    say "installing $*"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
+recent() { [ "${1:-0}" -ge "$rust_needed" ]; }
+minor() { "$@" --version 2>/dev/null | sed -n 's/^[a-z]* 1\.\([0-9]*\)\..*/\1/p'; } # the 95 of "cargo 1.95.0 (...)"
+have_rust() { recent "$(minor cargo)" && recent "$(minor rustc)"; }
+have_lints() { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1
 
 candidate() { # the minor version of a package of Rust that apt would install
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: 1\.\([0-9]*\)\..*/\1/p'
 }
+have_package_lists() { [ -n "$(apt-cache madison libc6-dev)" ]; }
+debian_rust_is_recent() { recent "$(candidate rustc-web)" && recent "$(candidate cargo-web)"; }
 
-find_libclang() {
-    ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 ||
-        [ -n "${LIBCLANG_PATH:-}" ]
+can_be_root() { [ "$(id -u)" = 0 ] || { have sudo && sudo -v; }; }
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-if ! command -v dpkg-query >/dev/null; then
-    say "this is no Debian; you need: a C compiler, libclang, python3 with venv, Rust 1.$RUST_NEEDED"
-    command -v cargo >/dev/null || exit 1
+ask_for_root() { # says what root would have to run, as far as it is known without fresh lists of packages
+    wanted=$packages
+    if [ -n "$rust" ] || have rustup; then :
+    elif debian_rust_is_recent || ! have_package_lists; then wanted="$wanted $debian_rust"
+    else say "as yourself, for Rust 1.$rust_needed or later, run:
+  $rustup_command"
+    fi
+    [ -z "$wanted" ] || say "as root, run:
+  apt-get update && apt-get install -y --no-install-recommends$wanted"
+    fail "then try again"
+}
+
+apt_get() { # says what it does on a terminal, only what is wrong elsewhere
+    if [ -t 2 ]; then as_root env DEBIAN_FRONTEND=noninteractive apt-get -y --no-remove "$@" >&2
+    else as_root env DEBIAN_FRONTEND=noninteractive apt-get -y --no-remove -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null
+    fi
+}
+
+use_rustup() {
+    if have_rust; then
+        rustup component add clippy rustfmt
+    else
+        say "installing Rust by rustup"
+        rustup toolchain install stable --profile minimal --component clippy --component rustfmt
+        rustup default >/dev/null 2>&1 || rustup default stable
+    fi
+}
+
+PATH="$HOME/.cargo/bin:$PATH"
+
+packages=
+have_c || packages="$packages gcc libc6-dev"
+have_libclang || packages="$packages libclang-dev"
+have_venv || packages="$packages python3-venv"
+have_certificates || packages="$packages ca-certificates"
+rust=yes
+{ have_rust && have_lints; } || rust=
+
+if [ -z "$packages" ] && [ -n "$rust" ]; then
+    [ "${1:-}" = --quiet ] || say "everything is there"
     exit 0
 fi
 
-missing=
-command -v cc >/dev/null || missing="$missing gcc libc6-dev"
-find_libclang || missing="$missing libclang-dev"
-python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
-installed ca-certificates || missing="$missing ca-certificates"
-# shellcheck disable=SC2086 # a list of packages
-[ -z "$missing" ] || apt_install $missing
-
-PATH="$HOME/.cargo/bin:$PATH"
-if ! recent "$(minor cargo)" || ! recent "$(minor rustc)"; then
-    apt_update
-    if recent "$(candidate rustc-web)" && recent "$(candidate cargo-web)" && ! command -v rustup >/dev/null; then
-        apt_install rustc-web cargo-web rustfmt-web
-    elif command -v rustup >/dev/null; then
-        say "updating Rust by rustup"
-        rustup toolchain install stable --profile minimal -c clippy -c rustfmt && rustup default stable
-    elif apt-cache policy rustup 2>/dev/null | grep -q 'Candidate: [0-9]'; then
-        apt_install rustup
-        rustup default stable
-    fi
-    recent "$(minor cargo)" && recent "$(minor rustc)" || fail "Rust 1.$RUST_NEEDED or later is needed.
-  Debian's own is older; install it by https://rustup.rs, then try again:
-    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
-    say "$(cargo --version), $(rustc --version)"
+if ! have apt-get; then
+    fail "this is no Debian. palmd needs a C compiler, libclang with its headers, python3 with venv,
+  and Rust 1.$rust_needed or later with clippy and rustfmt; install what is missing of these, then try again.
+  Rust by rustup:  $rustup_command"
 fi
-[ "${1:-}" = --quiet ] || say "everything is there"
+
+if [ -n "$packages" ] || { [ -z "$rust" ] && ! have rustup; }; then
+    can_be_root || ask_for_root
+    apt_get update || say "the lists of packages are not up to date; going on with those that are here"
+    if [ -z "$rust" ] && ! have rustup; then
+        if debian_rust_is_recent; then
+            packages="$packages $debian_rust"
+        elif [ -n "$(apt-cache madison rustup)" ]; then
+            packages="$packages rustup"
+        fi
+    fi
+    say "installing$packages (this takes a minute or two)"
+    # shellcheck disable=SC2086 # a list of packages
+    apt_get install --no-install-recommends $packages || fail "apt could not install these; the reason stands above.
+  Where an older Rust of Debian's is in the way, remove it (apt-get remove cargo rustc), or use rustup:
+    $rustup_command"
+fi
+
+if ! { have_rust && have_lints; } && have rustup; then use_rustup; fi
+
+{ have_rust && have_lints; } || fail "Rust 1.$rust_needed or later with clippy and rustfmt is needed; here is $(rustc --version 2>/dev/null || echo none).
+  Install it by rustup (then, where another toolchain is the default: rustup default stable), and try again:
+    $rustup_command"
+say "$(cargo --version), $(rustc --version)"

@@ -5,6 +5,7 @@
 //! [`Network::run`], and reads [`Network::output`]. What a model must look like is said by an
 //! [`Expectation`], so that a wrong file is refused at load, by name, and not in the loop.
 
+mod depthwise;
 mod error;
 mod model_file;
 mod network;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
+use super::depthwise;
 use super::error::{InferenceError, ModelError};
 use super::model_file::{self, Expectation};
 
@@ -38,8 +39,7 @@ impl Network {
             })
             .collect::<TractResult<_>>()
             .map_err(|e| ModelError::graph(path, expect, &e))?;
-        let state = typed
-            .into_optimized()
+        let state = optimize(typed)
             .and_then(IntoRunnable::into_runnable)
             .and_then(|plan| plan.spawn())
             .map_err(|e| ModelError::graph(path, expect, &e))?;
@@ -113,6 +113,14 @@ impl Network {
     pub fn output_shape(&self, i: usize) -> &[usize] {
         self.output_shapes.get(i).map_or(&[], Vec::as_slice)
     }
+}
+
+/// tract's simplifications, our own operators, and tract's choice of kernels for the rest.
+fn optimize(model: TypedModel) -> TractResult<TypedModel> {
+    let mut model = model.into_decluttered()?;
+    depthwise::replace(&mut model)?;
+    model.optimize()?;
+    Ok(model)
 }
 
 #[cfg(test)]

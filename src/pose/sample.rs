@@ -38,8 +38,8 @@ pub fn sample(image: &Image<'_>, region: &Region, border: Border, side: usize, i
         height: image.height as i32,
     };
     match image.format {
-        PixelFormat::Yuyv => warp.run(&Packed422::<0, 1>::new(planes[0], strides[0]), input),
-        PixelFormat::Uyvy => warp.run(&Packed422::<1, 0>::new(planes[0], strides[0]), input),
+        PixelFormat::Yuyv => warp.run(&Packed422::<0, 1> { planes, strides }, input),
+        PixelFormat::Uyvy => warp.run(&Packed422::<1, 0> { planes, strides }, input),
         PixelFormat::Nv12 | PixelFormat::Nv21 => warp.run(&SemiPlanar { planes, strides }, input),
         PixelFormat::Yu12 => warp.run(&Planar::<1, 1> { planes, strides }, input),
         PixelFormat::Yuv422 => warp.run(&Planar::<1, 0> { planes, strides }, input),
@@ -62,25 +62,19 @@ fn byte(plane: &[u8], offset: usize) -> f32 {
 
 /// Y at `LUMA` + 0, 2 of each four bytes; U and V at `CHROMA` + 0, 2.
 struct Packed422<'a, const LUMA: usize, const CHROMA: usize> {
-    plane: &'a [u8],
-    stride: usize,
-}
-
-impl<'a, const LUMA: usize, const CHROMA: usize> Packed422<'a, LUMA, CHROMA> {
-    fn new(plane: &'a [u8], stride: usize) -> Self {
-        Self { plane, stride }
-    }
+    planes: [&'a [u8]; 3],
+    strides: [usize; 3],
 }
 
 impl<const LUMA: usize, const CHROMA: usize> Pixels for Packed422<'_, LUMA, CHROMA> {
     #[inline]
     fn at(&self, x: usize, y: usize) -> [f32; 3] {
-        let row = y * self.stride;
+        let row = y * self.strides[0];
         let pair = row + x / 2 * 4 + CHROMA;
         [
-            byte(self.plane, row + x * 2 + LUMA),
-            byte(self.plane, pair),
-            byte(self.plane, pair + 2),
+            byte(self.planes[0], row + x * 2 + LUMA),
+            byte(self.planes[0], pair),
+            byte(self.planes[0], pair + 2),
         ]
     }
 }

@@ -85,7 +85,7 @@ impl PoseTracker {
         let size = (image.width as u32, image.height as u32);
         if self.poses.size != size {
             // Regions are in pixels of the frames before.
-            self.tracks.clear();
+            self.forget();
         }
         self.poses.seq = frame.seq;
         self.poses.t = frame.t;
@@ -104,7 +104,7 @@ impl PoseTracker {
             let next = Region::from_landmarks(&hand.points_px.map(|[x, y, _]| [x, y]));
             // One hand may be seen from two regions: the track that is older keeps it.
             if next.is_valid() && !self.tracks.iter().any(|t| is_same_hand(&t.region, &next)) {
-                let mut track = track.unwrap_or_else(|| self.begin_track());
+                let mut track = track.unwrap_or_else(|| self.begin_track(next));
                 track.region = next;
                 let pose = self.pose(&mut track, &hand);
                 // There are no more candidates than hands.
@@ -113,6 +113,12 @@ impl PoseTracker {
             }
         }
         Ok(&self.poses)
+    }
+
+    /// Gives all hands up, so that the next frame is searched as a whole: for pictures that have
+    /// nothing to do with each other.
+    pub fn forget(&mut self) {
+        self.tracks.clear();
     }
 
     /// The poses of the last frame.
@@ -190,11 +196,11 @@ impl PoseTracker {
         Ok(hand.filter(|hand| hand.presence > self.params.presence_threshold))
     }
 
-    fn begin_track(&mut self) -> Track {
+    fn begin_track(&mut self, region: Region) -> Track {
         self.next_track += 1;
         Track {
             number: self.next_track,
-            region: Region::letterbox(0, 0),
+            region,
             landmark_filter: OneEuro::default(),
             world_filter: OneEuro::default(),
         }
@@ -386,6 +392,9 @@ mod tests {
         assert_eq!(scene.see(false, true), NONE);
         assert!(scene.searched());
         assert_eq!(scene.see(true, true), [2]);
+        scene.tracker.forget();
+        assert_eq!(scene.see(true, true), [3]);
+        assert!(scene.searched());
     }
 
     #[test]

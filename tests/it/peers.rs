@@ -25,6 +25,11 @@ struct PeerClip {
     track1: Vec<Vec<PeerHand>>,
 }
 
+#[derive(Deserialize)]
+struct PeerPicture {
+    hands: Vec<PeerHand>,
+}
+
 /// How far palmd's poses are from the peer's.
 #[derive(Debug)]
 struct Agreement {
@@ -202,10 +207,11 @@ fn pictures_with_a_hand_are_told_from_those_without() {
     };
     let peer = fs::read_to_string(media.join("pictures.mediapipe.json")).unwrap();
     let peer: BTreeMap<String, PeerPicture> = serde_json::from_str(&peer).unwrap();
+    let mut tracker = raw_poses(&models, ModelSize::Full);
     let (mut seen, mut both) = (0, 0);
     for (name, hands) in peer {
         let picture = fs::read(media.join("pictures").join(&name)).unwrap();
-        let mut tracker = raw_poses(&models, ModelSize::Full);
+        tracker.forget();
         let hand = find(&mut tracker, &picture, 0);
         assert!(
             hand.is_none() || !name.starts_with("neg_"),
@@ -221,9 +227,4 @@ fn pictures_with_a_hand_are_told_from_those_without() {
     }
     eprintln!("a hand in {both} of {seen} pictures");
     assert!(both as f32 >= 0.95 * seen as f32);
-}
-
-#[derive(Deserialize)]
-struct PeerPicture {
-    hands: Vec<PeerHand>,
 }
