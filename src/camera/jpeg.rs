@@ -6,7 +6,7 @@ use zune_core::options::DecoderOptions;
 
 use super::{Image, PixelFormat, Range};
 
-/// Widest and highest picture that is decoded, in pixels.
+/// Widest and highest picture that is decoded by default, in pixels.
 const MAX_SIDE: usize = 8192;
 
 /// An APP0 segment by which motion JPEG announces that it leaves the standard Huffman tables out.
@@ -23,21 +23,42 @@ pub struct JpegError(String);
 /// Decodes JPEG pictures into one buffer that is used again for each.
 ///
 /// The buffers grow to the largest picture; the decoding library itself still allocates for each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct JpegDecoder {
+    max_width: usize,
+    max_height: usize,
     input: Vec<u8>,
     pixels: Vec<u8>,
     /// Format, width and height of the picture in `pixels`.
     decoded: Option<(PixelFormat, usize, usize)>,
 }
 
+impl Default for JpegDecoder {
+    /// Takes pictures up to 8192 pixels wide and high.
+    fn default() -> Self {
+        Self::with_limit(MAX_SIDE, MAX_SIDE)
+    }
+}
+
 impl JpegDecoder {
+    /// A decoder that refuses larger pictures before it makes room for them.
+    #[must_use]
+    pub fn with_limit(max_width: usize, max_height: usize) -> Self {
+        Self {
+            max_width,
+            max_height,
+            input: Vec::new(),
+            pixels: Vec::new(),
+            decoded: None,
+        }
+    }
+
     /// Decodes one picture to RGB, or to grey where it has no colour. Bytes after its end are
     /// ignored. Motion JPEG without Huffman tables gets the standard ones.
     ///
     /// # Errors
     /// [`JpegError`] when the data isn't a JPEG, ends before its end marker, has less entropy-coded
-    /// data than pixels, or is wider or higher than 8192 pixels.
+    /// data than pixels, or is larger than the limit.
     pub fn decode(&mut self, data: &[u8]) -> Result<Image<'_>, JpegError> {
         self.decoded = None;
         let outline = Outline::of(data).map_err(|reason| JpegError(reason.into()))?;
@@ -57,8 +78,8 @@ impl JpegDecoder {
 
         let options = DecoderOptions::default()
             .set_strict_mode(true)
-            .set_max_width(MAX_SIDE)
-            .set_max_height(MAX_SIDE)
+            .set_max_width(self.max_width)
+            .set_max_height(self.max_height)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
         let mut decoder =
             zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(&self.input), options);
@@ -159,6 +180,7 @@ mod tests {
     use super::*;
     use image::codecs::jpeg::JpegEncoder;
     use image::{ExtendedColorType, ImageEncoder};
+    use proptest::prelude::*;
 
     fn picture(width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
         let channels = usize::from(color.channel_count());
@@ -244,5 +266,33 @@ mod tests {
         let mut decoder = JpegDecoder::default();
         let expected = decoder.decode(&data).unwrap().planes[0].to_vec();
         assert_eq!(decoder.decode(&bare).unwrap().planes[0], expected);
+    }
+
+    #[test]
+    fn a_picture_beyond_the_limit_is_an_error() {
+        let data = picture(64, 48, ExtendedColorType::Rgb8);
+        assert!(JpegDecoder::with_limit(64, 48).decode(&data).is_ok());
+        assert!(JpegDecoder::with_limit(64, 47).decode(&data).is_err());
+        assert!(JpegDecoder::with_limit(63, 48).decode(&data).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn damage_never_panics(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            length in any::<prop::sample::Index>(),
+            cut in any::<bool>(),
+        ) {
+            let mut data = picture(48, 32, ExtendedColorType::Rgb8);
+            if cut {
+                data.truncate(length.index(data.len()) + 1);
+            }
+            for (at, value) in damage {
+                let at = at.index(data.len());
+                data[at] = value;
+            }
+            let mut decoder = JpegDecoder::with_limit(64, 64);
+            let _ = decoder.decode(&data);
+        }
     }
 }
