@@ -2,7 +2,7 @@
 //!
 //! A [`Recognizer`] keeps a window for each hand, has a [`Classifier`] score it, and lets the
 //! [`Rules`] make events of the scores. It runs on a thread of its own behind the ring
-//! ([`worker::run`]), or in line where nothing must be fast ([`Recognizer::push`]).
+//! ([`worker::run`]), or in line where no camera waits ([`Recognizer::push`]).
 
 mod classifier;
 mod event;

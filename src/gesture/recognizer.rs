@@ -164,7 +164,9 @@ impl<S: Score> Recognizer<S> {
         let Some(hand) = self.hands.iter_mut().find(|hand| hand.is(pose.track)) else {
             return self.hand_appeared(pose, out);
         };
-        hand.window.push(pose);
+        if !hand.window.push(pose) {
+            self.rules.interrupt(pose.track);
+        }
         if std::mem::replace(&mut hand.pending, hand.window.is_usable()) {
             count(&self.counters.skipped);
         }

@@ -142,6 +142,12 @@ pub enum RulesError {
         /// A label of the model.
         nearest: Arc<str>,
     },
+    /// All shapes, or all movements, are to be of another kind.
+    #[error("kind = ... can be said of a single gesture, not of all {of_all}")]
+    KindOfAll {
+        /// "shapes" or "movements".
+        of_all: &'static str,
+    },
     /// A threshold is not a probability, or `exit` is above `enter`.
     #[error(
         "gesture {gesture:?}: enter = {enter} and exit = {exit} can't work; \
@@ -161,9 +167,14 @@ impl RulesParams {
     /// The rule of each label.
     ///
     /// # Errors
-    /// [`RulesError`] for a gesture that isn't among the labels, and for thresholds that can't
-    /// work.
+    /// [`RulesError`] for a gesture that isn't among the labels, for thresholds that can't work,
+    /// and for a kind of all shapes or movements.
     pub fn resolve(&self, labels: &[Arc<str>]) -> Result<Vec<Rule>, RulesError> {
+        for (of_all, keys) in [("shapes", self.shapes), ("movements", self.movements)] {
+            if keys.kind.is_some() {
+                return Err(RulesError::KindOfAll { of_all });
+            }
+        }
         for gesture in self.gesture.keys() {
             if labels.iter().any(|label| **label == **gesture) {
                 continue;
@@ -190,7 +201,7 @@ impl RulesParams {
         let rule = own.over(of_kind.over(Rule::of(kind)));
         let (enter, exit) = (rule.enter, rule.exit);
         if 0.0 < exit && exit <= enter && enter <= 1.0 {
-            Ok(Rule { kind, ..rule })
+            Ok(rule)
         } else {
             Err(RulesError::Thresholds {
                 gesture: Arc::clone(label),
@@ -273,6 +284,7 @@ mod tests {
             ("movements.cool-down = '-1s'", "negative"),
             ("movements.cooldown = 1", "unknown field `cooldown`"),
             ("gesture.wave.kind = 'dance'", "unknown variant `dance`"),
+            ("shapes.kind = 'movement'", "not of all shapes"),
         ] {
             let error = resolve(params).expect_err(params);
             assert!(error.contains(told), "{params}: {error}");

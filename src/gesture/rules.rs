@@ -118,6 +118,16 @@ impl Rules {
         }
     }
 
+    /// Poses of a hand are missing, so what it was about to start must be seen anew.
+    pub fn interrupt(&mut self, track: u32) {
+        let hand = self.hands.iter_mut().find(|hand| hand.is(track));
+        for gesture in hand.into_iter().flat_map(|hand| &mut hand.gestures) {
+            if let State::Entering { .. } = gesture.state {
+                gesture.state = State::Idle;
+            }
+        }
+    }
+
     /// A hand is gone: what it held ends.
     pub fn hand_left(&mut self, left: &HandLeft, mut out: impl FnMut(GestureEvent)) {
         let hands = &mut self.hands;
@@ -259,8 +269,9 @@ mod tests {
     /// Plays a script and returns the events, as `0.33 start open-palm; ...`.
     ///
     /// A script's steps are `LABEL [P] xN` (N windows at 15 Hz in which the label has the
-    /// probability P, 0.9 by default, and `none` the rest), `pause SECONDS` (no poses),
-    /// `gone` (the hand leaves) and `track N` (another hand's poses from here on).
+    /// probability P, 0.9 by default, and `none` the rest), `pause SECONDS` (no windows), `hole`
+    /// (poses are missing), `gone` (the hand leaves) and `track N` (another hand's poses from
+    /// here on).
     fn play(params: &str, script: &str) -> String {
         let params = toml::from_str(params).expect("params");
         let mut rules = Rules::new(&LABELS.map(Arc::from), &params).expect("rules");
@@ -291,6 +302,7 @@ mod tests {
                     },
                     &mut out,
                 ),
+                ["hole"] => rules.interrupt(track),
                 ["track", n] => track = n.parse().expect(step),
                 ["pause", s] => tick += (s.parse::<f64>().expect(step) * 15.0) as u64,
                 [label, .., times] => {
@@ -365,6 +377,15 @@ mod tests {
                 "fist x4; fist 0.6 x1; fist x6; fist 0.6 x10; fist 0.4 x3; fist 0.6 x1; fist 0.4 x4"
             ),
             "0.67 start fist; 1.20 hold fist; 1.87 end fist"
+        );
+    }
+
+    #[test]
+    fn what_was_about_to_start_begins_anew_after_a_hole() {
+        assert_eq!(play("", "fist x4; pause 2; hole; fist x5"), "");
+        assert_eq!(
+            play("", "fist x6; pause 0.4; hole; fist x1; fist 0.6 x1"),
+            "0.33 start fist; 0.87 hold fist"
         );
     }
 

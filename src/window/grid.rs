@@ -111,7 +111,7 @@ impl Grid {
         out: &mut impl FnMut(Handover),
     ) {
         let points = classifier_points(&pose.landmarks, frame.size, self.params.mirror);
-        if !points.as_flattened().iter().all(|x| x.is_finite()) {
+        if !is_finite(&points) {
             return;
         }
         let known = self.hands.iter().position(|hand| hand.track == pose.track);
@@ -193,8 +193,14 @@ impl Hand {
     }
 }
 
+/// Whether there is a pose of the track that can be used.
 fn is_in(frame: &FramePoses, track: u32) -> bool {
-    frame.hands.iter().any(|hand| hand.track == track)
+    let mut hands = frame.hands.iter();
+    hands.any(|hand| hand.track == track && is_finite(&hand.landmarks))
+}
+
+fn is_finite(points: &[Point3; LANDMARKS]) -> bool {
+    points.as_flattened().iter().all(|x| x.is_finite())
 }
 
 /// Image-normalised landmarks of a frame of `size` pixels with the frame's width as the unit of
@@ -223,7 +229,7 @@ fn interpolate(
 
 const NANOS: u128 = 1_000_000_000;
 
-/// `t` in ticks, in units of a nanosecond's share: tick `k` is at `k * NANOS`, without rounding.
+/// `t` in units of which a tick has [`NANOS`], so that nothing is rounded.
 fn in_ticks(t: Duration) -> u128 {
     t.as_nanos() * u128::from(GRID_HZ)
 }
@@ -391,6 +397,9 @@ mod tests {
             frame(200, &[(1, 0.5)]),
         ];
         assert_eq!(ticks(frames), "1:0 1:1 1:2 1:3");
+        let lasting =
+            [0, 100, 200, 300].map(|t| frame(t, &[(1, if t == 0 { 0.5 } else { f32::NAN })]));
+        assert_eq!(ticks(lasting), "1:0 -1");
     }
 
     #[test]

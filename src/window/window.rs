@@ -37,14 +37,16 @@ impl Window {
     }
 
     /// Adds the next pose. The window begins anew with it unless it is of the same track and
-    /// the very next tick.
-    pub fn push(&mut self, pose: &GridPose) {
+    /// the very next tick. Returns whether it goes on.
+    pub fn push(&mut self, pose: &GridPose) -> bool {
         let newest = &self.newest;
-        if newest.track != pose.track || newest.tick.checked_add(1) != Some(pose.tick) {
+        let goes_on = newest.track == pose.track && newest.tick.checked_add(1) == Some(pose.tick);
+        if !goes_on {
             self.poses.clear();
         }
         self.poses.write(pose.points);
         self.newest = *pose;
+        goes_on
     }
 
     /// Real poses in the window, 1..=30.
@@ -107,7 +109,7 @@ mod tests {
     fn window(min_poses: usize, mut ticks: RangeInclusive<u64>) -> Window {
         let first = ticks.next().expect("a tick");
         let mut window = Window::new(min_poses, &pose(1, first));
-        ticks.for_each(|tick| window.push(&pose(1, tick)));
+        assert!(ticks.all(|tick| window.push(&pose(1, tick))));
         window
     }
 
@@ -144,7 +146,7 @@ mod tests {
     fn begins_anew_at_a_hole_another_track_and_a_tick_that_comes_again() {
         for (track, tick) in [(1, 41), (2, 40), (1, 39), (1, 3)] {
             let mut window = window(1, 0..=39);
-            window.push(&pose(track, tick));
+            assert!(!window.push(&pose(track, tick)));
             assert_eq!(window.len(), 1);
             assert_eq!(ticks(&window), [tick; 30], "{track}");
         }

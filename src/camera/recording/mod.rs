@@ -2,7 +2,7 @@
 //! pictures, and Y4M on standard input.
 //!
 //! What a file is shows in its first bytes; its name decides only where they leave a choice. The
-//! formats are [`Container`]s that go from picture to picture; [`Recording`] gives them times and
+//! formats are `Container`s that go from picture to picture; `Recording` gives them times and
 //! counts what is broken. A recording is read from front to back, one picture at a time, so its
 //! length doesn't matter.
 
