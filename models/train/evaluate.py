@@ -3,7 +3,7 @@
     PALMD_MEDIA=... python models/train/evaluate.py [models/gestures.onnx ...]
 
 Several models (seeds) give the mean and the lowest figure. The rules are plain: a movement fires when p > 0.7 on three
-consecutive windows, at most every 0.8 s; a shape when p > 0.7 for 0.3 s, and again after it ended. Single
+consecutive windows, at most every 0.8 s and again only after it fell below 0.4; a shape when p > 0.7 for 0.3 s, and again after it ended. Single
 windows (static sets) count when p > 0.7.
 """
 
@@ -21,7 +21,7 @@ from sequences import Media
 
 POSES, RATE_HZ = 30, 15
 LEAST_REAL = 8
-SURE = 0.7
+SURE, RELEASED = 0.7, 0.4
 IN_A_ROW, COOL_DOWN, HOLD = 3, 12, 5
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -44,7 +44,7 @@ class Model:
         if len(poses) < LEAST_REAL:
             return np.zeros((0, len(self.labels)))
         padded = np.concatenate([poses[:1].repeat(POSES, 0), poses])
-        return self.windows([padded[i + 1 : i + 1 + POSES] for i in range(LEAST_REAL - 1 + 0, len(poses))])
+        return self.windows([padded[i + 1 : i + 1 + POSES] for i in range(LEAST_REAL - 1, len(poses))])
 
     def events(self, poses, armed_after=0.0):
         """(time in seconds, label) of what the rules fire on one hand's poses."""
@@ -52,17 +52,19 @@ class Model:
         fired = []
         row = np.zeros(len(self.labels), int)
         quiet_until = -1
-        held = set()
+        released = np.ones(len(self.labels), bool)
         for i, probabilities in enumerate(p):
             time = (i + LEAST_REAL - 1) / RATE_HZ
             row = np.where(probabilities > SURE, row + 1, 0)
+            released |= probabilities < RELEASED
             for c in range(self.none):
                 if c < 8:
                     if row[c] == HOLD:
                         fired.append((time, self.labels[c]))
-                elif row[c] == IN_A_ROW and i >= quiet_until and time >= armed_after:
+                elif row[c] >= IN_A_ROW and released[c] and i >= quiet_until and time >= armed_after:
                     fired.append((time, self.labels[c]))
                     quiet_until = i + COOL_DOWN
+                    released[c] = False
         return fired
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import camera
 from labels import LABELS
-from motion import WRONGLY_HELD, RECIPES, holds_known_shape
+from motion import RECIPES, WRONGLY_HELD, holds_known_shape
 
 CHUNK = 256
 

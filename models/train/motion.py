@@ -15,26 +15,27 @@ from hand import SHAPES
 
 POSES, RATE_HZ = 30, 15
 TIME = ((np.arange(POSES) - (POSES - 1)) / RATE_HZ).astype(np.float32)
-NOW = 0.0
 YAW, PITCH, ROLL = 0, 1, 2
 
+# The shapes of each label that is held, as people make them.
 HELD = {
-    "open-palm": "open-palm",
-    "fist": "fist",
-    "point-up": "point",
-    "thumb-up": "thumb",
-    "thumb-down": "thumb",
-    "victory": "victory",
-    "ok": "ok",
-    "i-love-you": "i-love-you",
+    "open-palm": ["open-palm"],
+    "fist": ["fist", "fist", "loose-fist", "side-fist"],
+    "point-up": ["point", "point", "loose-point"],
+    "thumb-up": ["thumb"],
+    "thumb-down": ["thumb"],
+    "victory": ["victory", "victory", "victory", "two-together"],
+    "ok": ["ok"],
+    "i-love-you": ["i-love-you"],
 }
+KNOWN = [names[0] for names in HELD.values()]
 OTHER = [
-    "relaxed", "half-curled", "call", "horns", "three", "three-thumb", "four", "little", "middle", "two-together",
+    "relaxed", "half-curled", "call", "horns", "three", "three-thumb", "four", "little", "middle",
     "claw", "hook", "cup", "pinched", "bunched", "gap", "wide-gap",
     "loose-pinched", "loose-gap",
 ]  # fmt: skip
 SWIPING = ["open-palm", "relaxed", "four", "half-curled", "point", "gun", "two-together", "fist", "cup", "hook"]
-SWIPING_SHARE = [0.2, 0.2, 0.07, 0.07, 0.22, 0.06, 0.05, 0.06, 0.03, 0.04]
+SWIPING_SHARE = [0.19, 0.17, 0.07, 0.07, 0.21, 0.06, 0.05, 0.12, 0.03, 0.03]
 DIRECTIONS = {"swipe-left": 180.0, "swipe-right": 0.0, "swipe-up": 90.0, "swipe-down": -90.0}
 
 
@@ -187,11 +188,10 @@ def holds_known_shape(m):
     straight, folded = bend < 55, bend > 125
     last = last.mean(1)
     thumb_out = last[:, 18] > 12
-    apart = last[:, 0] - last[:, 4] > 9
     ok = (last[:, hand.TOUCH] > 0.6) & straight[:, 2] & straight[:, 3]
     point = straight[:, 0] & folded[:, 1:].all(1)
     palm = straight.all(1) & thumb_out
-    victory = straight[:, :2].all(1) & folded[:, 2:].all(1) & apart
+    victory = straight[:, :2].all(1) & folded[:, 2:].all(1)
     love = straight[:, 0] & straight[:, 3] & folded[:, 1] & folded[:, 2] & thumb_out
     fist = folded.all(1)
     turn = m.turn[:, -7:].mean(1)
@@ -204,9 +204,10 @@ def holds_known_shape(m):
     return steady & slow & shown
 
 
-# ---- held shapes -----------------------------------------------------------------------------------------
+# ---- held shapes ------------------------------------------------------------------------------------------
 
-def hold(rng, n, shapes, orient, label=None):
+
+def hold(rng, n, shapes, orient):
     """A shape taken up some time ago and held, still or carried about."""
     m = Motion(rng, n)
     loose = m.uniform(3, 11)
@@ -301,7 +302,7 @@ def held(label):
         "thumb-up": thumbing(within(45)),
         "thumb-down": thumbing(around(180, 45)),
     }.get(label, face)
-    return lambda rng, n: hold(rng, n, [HELD[label]], orient)
+    return lambda rng, n: hold(rng, n, HELD[label], orient)
 
 
 def none_other_shape(rng, n):
@@ -316,8 +317,15 @@ def none_rest(rng, n):
     return hold(rng, n, ["relaxed", "half-curled", "cup"], lambda m: anyhow(m, 0.5))
 
 
+def none_point_at_camera(rng, n):
+    def orient(m):
+        m.turn += np.radians(np.stack([m.uniform(-180, 180), -m.uniform(62, 105), m.uniform(-180, 180)], -1))[:, None]
+
+    return hold(rng, n, ["point", "loose-point", "gun", "two-together"], orient)
+
+
 def none_wrong_point(rng, n):
-    return hold(rng, n, ["point", "gun", "hook"], pointing(beyond(68)))
+    return hold(rng, n, ["point", "loose-point", "gun", "hook"], pointing(beyond(68)))
 
 
 def none_wrong_thumb(rng, n):
@@ -347,7 +355,7 @@ def none_edge_on(rng, n):
 def none_between(rng, n):
     """Half-made shapes: between a known shape and another one, held."""
     m = Motion(rng, n)
-    a = m.drawn_shapes(list(HELD.values()))
+    a = m.drawn_shapes(KNOWN)
     b = m.drawn_shapes(["half-curled", "claw", "cup", "fist", "open-palm", "relaxed"])
     w = m.uniform(0.45, 0.7)[:, None]
     m.shape += (a * (1 - w) + b * w)[:, None]
@@ -362,7 +370,7 @@ def none_between(rng, n):
 def none_just_formed(rng, n):
     """A known shape that is not yet one: taken up a moment ago."""
     m = Motion(rng, n)
-    m.shape += m.drawn_shapes(list(HELD.values()))[:, None]
+    m.shape += m.drawn_shapes(KNOWN)[:, None]
     face(m)
     arrive(m, m.uniform(-0.3, 0.07), m.drawn_shapes(["relaxed", "half-curled", "cup", "claw", "four"]))
     carry(m)
@@ -374,7 +382,7 @@ def none_just_formed(rng, n):
 def none_chain(rng, n):
     """One shape after another, none of them held: counting, signing, talking with the hands."""
     m = Motion(rng, n)
-    names = list(HELD.values()) + OTHER[:16]
+    names = KNOWN + OTHER[:16]
     m.shape += m.drawn_shapes(names)[:, None]
     anyhow(m, 0.75)
     at = np.full(n, -2.2)
@@ -435,7 +443,7 @@ def none_glitch(rng, n):
     collapsed = np.where(m.chance(0.08), m.log_uniform(1e-4, 0.1), 1.0)
     for part in (m.person.knuckles, m.person.bones, m.person.thumb_root, m.person.thumb_bones):
         part *= collapsed.reshape(-1, *[1] * (part.ndim - 1))
-    m.shape += m.drawn_shapes(list(HELD.values()) + OTHER)[:, None]
+    m.shape += m.drawn_shapes(KNOWN + OTHER)[:, None]
     anyhow(m)
     for _ in range(3):
         step = (TIME > m.uniform(-2.5, 0.3)[:, None])[..., None] * m.chance(0.6)[:, None, None]
@@ -450,7 +458,7 @@ def none_glitch(rng, n):
 
 # ---- strokes ---------------------------------------------------------------------------------------------
 
-def swiping(m, upright=0.65):
+def swiping(m, upright=0.55):
     """The shape and orientation of a hand that strokes."""
     a = m.drawn_shapes(SWIPING, SWIPING_SHARE, 9.0)
     m.shape += a[:, None]
@@ -462,7 +470,7 @@ def stroke(m, degrees, reach, start, duration, style=None):
     """Move `reach` hand lengths in the picture's direction `degrees` (0 right, 90 up): by the arm, the wrist
     (fingers sweep about it), both, or the fingers alone."""
     rng, n = m.rng, m.n
-    style = rng.choice(4, n, p=[0.4, 0.2, 0.3, 0.1]) if style is None else style
+    style = rng.choice(4, n, p=[0.35, 0.18, 0.37, 0.1]) if style is None else style
     w = progress(m, start, duration)[..., None]
     angle = np.radians(degrees)
     along = np.stack([np.cos(angle), np.sin(angle), 0 * angle], -1)[:, None]
@@ -473,7 +481,7 @@ def stroke(m, degrees, reach, start, duration, style=None):
     m.move += along * w * travel[:, None, None]
     arc = bump(start, duration)[..., None] * (travel * m.normal(0.14))[:, None, None]
     m.move += across * arc
-    m.move[..., 2] += arc[..., 0] * m.normal(0.5)[:, None] + w[..., 0] * (travel * m.normal(0.12))[:, None]
+    m.move[..., 2] += arc[..., 0] * m.normal(0.8)[:, None] + w[..., 0] * (travel * m.normal(0.3))[:, None]
     # The fingers sweep: about the line of sight and the forearm for left and right, up and down by the wrist.
     sweep = np.clip(reach * by_wrist, -0.3, 1.7)[:, None] * w[..., 0]
     centred = sweep - 0.5 * sweep[:, -1:]
@@ -520,7 +528,7 @@ def swipe(label):
         start = end - duration
         stroke(m, degrees, reach, start, duration)
         about_stroke(m, degrees, reach, start, end)
-        morph(m)
+        morph(m, 0.2)
         sway(m)
         cut(m, latest=start + 0.12 * duration)
         return m
@@ -530,12 +538,12 @@ def swipe(label):
 
 def about_stroke(m, degrees, reach, start, end):
     """What people do before and after a stroke: prepare the other way, come back, drop, or stay."""
-    prepare = m.chance(0.5) * m.uniform(0.15, 1.0) * reach
-    took = np.maximum(m.uniform(0.3, 0.9), prepare / 2.6)
+    prepare = m.chance(0.55) * m.uniform(0.15, 1.0) * reach
+    took = np.maximum(m.uniform(0.28, 0.9), prepare / 2.6)
     before = start - took - m.chance(0.5) * m.uniform(0, 0.4)
     slow_stroke(m, degrees + 180 + m.normal(25), prepare, before, took)
     # The stroke's shape and orientation are often taken up on the way.
-    rest = (1 - blend(before, took))[..., None] * m.chance(0.45)[:, None, None]
+    rest = (1 - blend(before, took))[..., None] * m.chance(0.55)[:, None, None]
     m.shape[:] = m.shape * (1 - rest) + m.drawn_shapes(["relaxed", "half-curled"])[:, None] * rest
     m.turn += m.rng.normal(0, 0.35, (m.n, 1, 3)) * rest
     back = m.chance(0.4) * m.uniform(0.2, 1.0) * reach
@@ -578,7 +586,7 @@ def none_swipe(kind):
         if kind == "returned":
             pause = m.uniform(0.0, 0.3)
             back = reach * m.uniform(0.6, 1.1)
-            took = np.clip(back / m.uniform(1.2, 4.0), 0.3, 1.2)
+            took = np.clip(back / m.uniform(0.9, 2.4), 0.35, 1.3)
             # It has only just come back.
             took = np.maximum(took, -0.35 - end - pause)
             stroke(m, degrees + 180 + m.normal(15), back, end + pause, took)
@@ -597,17 +605,17 @@ def none_swipe(kind):
 def none_ready(rng, n):
     """Getting ready: without haste to another place, taking up another shape and orientation on the way."""
     m = Motion(rng, n)
-    m.shape += m.drawn_shapes(list(HELD.values()) + SWIPING)[:, None]
+    m.shape += m.drawn_shapes(KNOWN + SWIPING)[:, None]
     anyhow(m, 0.8)
     for last in (True, False):
-        took = m.uniform(0.35, 1.0)
+        took = m.uniform(0.3, 1.0)
         end = m.uniform(-0.6, 0.25) if last else m.uniform(-1.8, -0.9)
         w = blend(end - took, took, m.uniform(0.8, 1.2))[..., None]
-        before = m.drawn_shapes(["relaxed", "half-curled", "cup", "open-palm", "four"])[:, None]
+        before = m.drawn_shapes(["relaxed", "half-curled", "cup", "open-palm", "four"], [0.4, 0.3, 0.15, 0.1, 0.05])[:, None]
         m.shape[:] = before * (1 - w) + m.shape * w
-        m.turn -= rng.normal(0, 0.35, (n, 1, 3)) * (1 - w)
+        m.turn -= rng.normal(0, 0.4, (n, 1, 3)) * (1 - w)
         angle = np.radians(rng.choice([0.0, 90.0, 180.0, -90.0], n) + m.normal(25))
-        reach = took * m.uniform(0.3, 1.6)
+        reach = took * m.uniform(0.3, 1.9)
         m.move -= np.stack([np.cos(angle), np.sin(angle), m.normal(0.2)], -1)[:, None] * (1 - w) * reach[:, None, None]
     sway(m)
     cut(m)
@@ -654,7 +662,7 @@ def none_passing(rng, n):
 def none_entering(rng, n):
     """A hand comes into the picture and settles: from below mostly, opening on the way."""
     m = Motion(rng, n)
-    m.shape += m.drawn_shapes(list(HELD.values()) + OTHER, None, 8.0)[:, None]
+    m.shape += m.drawn_shapes(KNOWN + OTHER, None, 8.0)[:, None]
     anyhow(m, 0.8)
     before = m.drawn_shapes(["relaxed", "half-curled", "fist", "cup"])
     took = m.uniform(0.4, 1.3)
@@ -675,7 +683,7 @@ def none_entering(rng, n):
 def none_leaving(rng, n):
     """The hand relaxes and drops, or is taken away."""
     m = Motion(rng, n)
-    m.shape += m.drawn_shapes(list(HELD.values()) + OTHER)[:, None]
+    m.shape += m.drawn_shapes(KNOWN + OTHER)[:, None]
     anyhow(m, 0.85)
     took = m.uniform(0.35, 1.0)
     start = m.uniform(-0.8, -0.15)
@@ -966,6 +974,7 @@ NONE = [
     ("upright-other-shape", none_upright_other_shape, 1.2),
     ("rest", none_rest, 1.0),
     ("wrong-point", none_wrong_point, 0.7),
+    ("point-at-camera", none_point_at_camera, 0.4),
     ("wrong-thumb", none_wrong_thumb, 0.6),
     ("call", none_call, 0.7),
     ("wrong-way", none_wrong_way, 0.5),
@@ -982,7 +991,7 @@ NONE = [
     ("swipe-begun", none_swipe("begun"), 0.7),
     ("swipe-past", none_swipe("past"), 0.7),
     ("swipe-returned", none_swipe("returned"), 0.9),
-    ("ready", none_ready, 0.9),
+    ("ready", none_ready, 1.1),
     ("wag", none_wag, 0.9),
     ("passing", none_passing, 0.5),
     ("entering", none_entering, 0.9),
