@@ -248,6 +248,9 @@ impl Vision {
                         self.events.send(event(CameraPhase::Found, t));
                     }
                     let captured = frame.captured.unwrap_or(began);
+                    if info.stills {
+                        self.tracker.forget();
+                    }
                     let poses = self.tracker.process(&frame);
                     drop(frame);
                     match poses {

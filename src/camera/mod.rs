@@ -77,6 +77,8 @@ pub struct SourceInfo {
     pub format: String,
     /// Whether frames arrive by themselves (a camera) and older ones may be skipped.
     pub live: bool,
+    /// Whether the frames are single pictures that have nothing to do with one another.
+    pub stills: bool,
     /// Number of frames, where it is known beforehand (for progress).
     pub frames: Option<u64>,
 }

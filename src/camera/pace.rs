@@ -107,6 +107,7 @@ mod tests {
                 fps: 10.0,
                 format: "GREY".into(),
                 live: false,
+                stills: false,
                 frames: None,
             }
         }

@@ -18,7 +18,8 @@ pub struct SourceArgs {
     /// - for Y4M on standard input, or synthetic:SCRIPT [default: as configured, else auto]
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<String>,
-    /// Frames a second of a source that has no times of its own
+    /// Frames a second of a source that has no times of its own [default: 30]. Makes a folder
+    /// of pictures a film, instead of pictures that have nothing to do with one another
     #[arg(long, value_name = "N", value_parser = frame_rate)]
     pub fps: Option<f32>,
 }

@@ -51,6 +51,9 @@ impl Pose {
         while !stop.load(SeqCst) {
             match input.source.next_frame(Duration::from_millis(100))? {
                 Next::Frame(frame) => {
+                    if info.stills {
+                        tracker.forget();
+                    }
                     output.json_line(tracker.process(&frame)?)?;
                     frames += 1;
                     progress.inc(1);

@@ -229,6 +229,11 @@ trait Container: Send {
         None
     }
 
+    /// Whether the pictures have nothing to do with one another, unless the user gives a rate.
+    fn stills(&self) -> bool {
+        false
+    }
+
     /// Entries of a folder that are no pictures.
     fn skipped(&self) -> u64 {
         0
@@ -375,6 +380,7 @@ impl Source for Recording {
             fps: self.fps() as f32,
             format: self.container.format().into(),
             live: false,
+            stills: self.container.stills() && self.fps.is_none(),
             frames: self.container.frames(),
         }
     }

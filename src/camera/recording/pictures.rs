@@ -247,6 +247,10 @@ impl Container for Pictures {
         )
     }
 
+    fn stills(&self) -> bool {
+        true
+    }
+
     fn format(&self) -> &'static str {
         "RGB3"
     }

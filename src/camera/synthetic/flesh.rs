@@ -17,8 +17,9 @@ impl Part {
     /// Capsules of one limb melt into each other; different limbs only touch.
     fn limb(self) -> u8 {
         match self {
-            Self::Sleeve | Self::Palm => 0,
+            Self::Palm => 0,
             Self::Finger(finger, _) => finger + 1,
+            Self::Sleeve => 6,
         }
     }
 }
@@ -85,11 +86,11 @@ fn melt(a: f32, b: f32, width: f32) -> f32 {
 
 /// Radii at the joints of the fingers from the knuckle to the tip, thumb first, in metres.
 const RADII: [[f32; 4]; 5] = [
-    [0.0150, 0.0118, 0.0105, 0.0080],
-    [0.0108, 0.0090, 0.0078, 0.0066],
-    [0.0112, 0.0093, 0.0081, 0.0069],
-    [0.0106, 0.0087, 0.0075, 0.0064],
-    [0.0095, 0.0076, 0.0066, 0.0057],
+    [0.0150, 0.0120, 0.0110, 0.0086],
+    [0.0112, 0.0096, 0.0084, 0.0072],
+    [0.0116, 0.0099, 0.0087, 0.0074],
+    [0.0110, 0.0093, 0.0081, 0.0069],
+    [0.0099, 0.0081, 0.0071, 0.0061],
 ];
 
 impl Flesh {
@@ -127,10 +128,8 @@ impl Flesh {
         let side = (side - arm * side.dot(arm)).normalized();
         for sign in [-1.0, 1.0] {
             let near = wrist + side * (0.0105 * sign * s) + arm * (0.004 * s);
-            let far = hand.elbow + side * (0.016 * sign * s);
-            add(Part::Palm, near, far, 0.0175, 0.031, palmar);
-            let cuff = near.lerp(far, 0.40);
-            add(Part::Sleeve, cuff, far, 0.031, 0.042, palmar);
+            let far = near + (arm * 0.20 + side * (0.004 * sign)) * s;
+            add(Part::Palm, near, far, 0.0175, 0.029, palmar);
         }
 
         // Palm: rays from the wrist to the knuckles, the balls of thumb and little finger.
@@ -209,6 +208,12 @@ impl Flesh {
                     towards,
                 );
             }
+        }
+
+        for sign in [-1.0, 1.0] {
+            let cuff = wrist + (arm * 0.125 + side * (0.012 * sign)) * s;
+            let end = hand.elbow + side * (0.016 * sign * s);
+            add(Part::Sleeve, cuff, end, 0.0305, 0.050, palmar);
         }
     }
 

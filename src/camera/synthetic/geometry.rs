@@ -89,11 +89,6 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    pub const NONE: Self = Self {
-        w: 1.0,
-        v: vec3(0.0, 0.0, 0.0),
-    };
-
     /// By `degrees` about `axis`, a unit vector.
     pub fn about(axis: Vec3, degrees: f32) -> Self {
         let (sin, cos) = (degrees.to_radians() / 2.0).sin_cos();
@@ -207,11 +202,12 @@ mod tests {
     #[test]
     fn slerp_goes_evenly_and_rotations_compose() {
         let axis = vec3(0.0, 0.0, 1.0);
-        let quarter = Rotation::NONE.slerp(Rotation::about(axis, 120.0), 0.25);
+        let none = Rotation::about(axis, 0.0);
+        let quarter = none.slerp(Rotation::about(axis, 120.0), 0.25);
         let x = vec3(1.0, 0.0, 0.0);
         assert!(near(quarter.apply(x), Rotation::about(axis, 30.0).apply(x)));
         let twice = quarter.then(quarter);
         assert!(near(twice.apply(x), Rotation::about(axis, 60.0).apply(x)));
-        assert!((Rotation::NONE.angle_to(twice) - 60.0).abs() < 0.1);
+        assert!((none.angle_to(twice) - 60.0).abs() < 0.1);
     }
 }

@@ -150,6 +150,7 @@ impl Source for Synthetic {
             fps: self.script.view.fps,
             format: "RGB3".into(),
             live: false,
+            stills: false,
             frames: Some(self.frames()),
         }
     }

@@ -36,7 +36,7 @@ impl Posture {
     /// The hand carried by `way`; the elbow follows half-way, so the arm tilts.
     pub fn moved(mut self, way: Vec3) -> Self {
         self.palm += way;
-        self.elbow = (self.elbow.normalized() * ARM - way * 0.5).normalized();
+        self.elbow = (self.elbow.normalized() * FOREARM - way * 0.5).normalized();
         self
     }
 
@@ -75,8 +75,8 @@ impl Posture {
     }
 }
 
-/// Length of the part of the forearm that can be seen, in metres.
-pub(super) const ARM: f32 = 0.25;
+/// From the wrist to the elbow, in metres.
+const FOREARM: f32 = 0.25;
 
 const RIGHT: Vec3 = vec3(1.0, 0.0, 0.0);
 const UP: Vec3 = vec3(0.0, -1.0, 0.0);

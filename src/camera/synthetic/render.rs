@@ -342,7 +342,7 @@ impl<'a> Paint<'a> {
             Part::Sleeve => return linear(SLEEVE),
             Part::Palm => {
                 palmar = normal.dot(self.palm_side);
-                let own = self.hand.to_own(p);
+                let own = self.hand.in_own_space(p);
                 if palmar > 0.2 {
                     for line in &LINES {
                         let off = line

@@ -87,8 +87,8 @@ pub(super) fn draw(room: u8, (width, height): (u32, u32), pixels: &mut [f32]) {
         for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
             let (dx, dy) = ((x as f32 / w - 0.5), (down - 0.5));
             let vignette = 1.0 - 0.35 * (dx * dx + dy * dy);
-            for c in 0..3 {
-                pixel[c] = (table.top[c] + (table.bottom[c] - table.top[c]) * down) * vignette;
+            for (c, value) in pixel.iter_mut().enumerate() {
+                *value = (table.top[c] + (table.bottom[c] - table.top[c]) * down) * vignette;
             }
         }
     }

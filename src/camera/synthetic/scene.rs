@@ -1,7 +1,7 @@
 //! What the camera sees besides the hand's posture: view, person, light and room.
 
 use super::geometry::{Rotation, Vec3, vec3};
-use super::movement::{ARM, Posture};
+use super::movement::Posture;
 use super::skeleton::PALM_CENTRE;
 use crate::pose::{Handedness, LANDMARKS};
 
@@ -84,13 +84,16 @@ impl Default for Look {
     }
 }
 
+/// Length of the sleeve, in metres; long enough to leave the picture.
+const SLEEVE: f32 = 0.45;
+
 /// A hand in the camera's space.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlacedHand {
     pub handedness: Handedness,
     /// The 21 joints in MediaPipe's order, in metres.
     pub joints: [Vec3; LANDMARKS],
-    /// The far end of the forearm's visible part.
+    /// The far end of the arm.
     pub elbow: Vec3,
     pub scale: f32,
     facing: Rotation,
@@ -110,7 +113,7 @@ impl PlacedHand {
             wrist,
         };
         hand.joints = hand.joints.map(|j| hand.place(j));
-        hand.elbow = hand.sided(wrist + posture.elbow.normalized() * (ARM * scale));
+        hand.elbow = hand.sided(wrist + posture.elbow.normalized() * (SLEEVE * scale));
         hand
     }
 
@@ -125,7 +128,7 @@ impl PlacedHand {
     }
 
     /// From the camera's space to the hand's own.
-    pub fn to_own(&self, p: Vec3) -> Vec3 {
+    pub fn in_own_space(&self, p: Vec3) -> Vec3 {
         self.facing.inverse().apply(self.sided(p) - self.wrist) * (1.0 / self.scale)
     }
 

@@ -1,7 +1,7 @@
 //! The shapes that the hand can hold: joint angles and how people turn the hand in them.
 
 use super::geometry::{Rotation, Vec3, vec3};
-use super::skeleton::{Angles, FINGERS, Finger, PALM, THUMB_SIDE, Thumb};
+use super::skeleton::{Angles, Finger, Thumb};
 
 /// A shape by name.
 #[derive(Debug)]
@@ -29,7 +29,6 @@ pub(super) fn facing(fingers: Vec3, palm: Vec3) -> Rotation {
     let y = -fingers.normalized();
     let z = -palm;
     let z = (z - y * z.dot(y)).normalized();
-    debug_assert!(FINGERS.y < 0.0 && PALM.z < 0.0 && THUMB_SIDE.x > 0.0);
     Rotation::from_axes(y.cross(z), y, z)
 }
 

@@ -132,7 +132,7 @@ impl Builder {
             actions: 0,
             next_look: Look::default(),
             home: (0.5, 0.52),
-            distance: 0.55,
+            distance: 0.5,
         }
     }
 

@@ -374,6 +374,7 @@ impl<K: Kernel> Source for Camera<K> {
                     .format
                     .map_or("auto".into(), |format| format.to_string()),
                 live: true,
+                stills: false,
                 frames: None,
             },
         }
@@ -403,6 +404,7 @@ fn info(device: &Device, set: PixFormat, interval: Interval) -> SourceInfo {
         fps: interval.hz().unwrap_or_default(),
         format: set.fourcc.to_string(),
         live: true,
+        stills: false,
         frames: None,
     }
 }
