@@ -275,7 +275,7 @@ mod whole_windows {
         let (mut producer, consumer) = ring(16);
         let classifier = thread::spawn(move || {
             let stop = AtomicBool::new(false);
-            worker::run(consumer, recognizer, &SystemClock::default(), &stop, |_| {});
+            worker::run(consumer, recognizer, &SystemClock, &stop, |_| {});
         });
 
         let mut grid = grid();

@@ -41,7 +41,7 @@ fn camera(device: &Device, format: Option<Encoding>) -> Camera {
         format,
         ..CameraParams::default()
     };
-    Camera::new(params, Arc::new(SystemClock::default()))
+    Camera::new(params, Arc::new(SystemClock))
 }
 
 /// The number of the next frame.
