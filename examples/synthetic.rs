@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example synthetic -- poses     "open-palm 1s; swipe-left"   # NDJSON, a line per frame
 //! cargo run --example synthetic -- intervals demo                         # when which gesture is made
+//! cargo run --example synthetic -- rgb       "size 320x240; wave 2s"      # frames, R G B bytes
 //! ```
 //!
 //! The script is a file, the script itself, or `demo` for the built-in one.
@@ -15,7 +16,7 @@ use palmd::camera::synthetic::{Script, Synthetic};
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [what, spec] = args.as_slice() else {
-        eprintln!("usage: synthetic poses|intervals SCRIPT");
+        eprintln!("usage: synthetic poses|intervals|rgb SCRIPT");
         return ExitCode::from(64);
     };
     match write(what, spec) {
@@ -51,7 +52,7 @@ fn write(what: &str, spec: &str) -> Result<(), Box<dyn std::error::Error>> {
                 out.write_all(hand.draw(seq))?;
             }
         }
-        other => return Err(format!("{other:?} is neither poses nor intervals").into()),
+        other => return Err(format!("{other:?} is none of poses, intervals and rgb").into()),
     }
     Ok(out.flush()?)
 }

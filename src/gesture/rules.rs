@@ -364,7 +364,7 @@ mod tests {
             "0.33 start fist; 3.67 hold fist; 4.20 hold fist"
         );
         assert_eq!(
-            play("shapes.hold-period = 0", "fist x30"),
+            play("shapes.hold-period = '0s'", "fist x30"),
             "0.33 start fist"
         );
     }
@@ -392,7 +392,7 @@ mod tests {
     #[test]
     fn a_shape_ends_before_the_next_one_starts() {
         assert_eq!(
-            play("shapes.release-time = 5", "fist x10; victory x8"),
+            play("shapes.release-time = '5s'", "fist x10; victory x8"),
             "0.33 start fist; 1.00 end fist; 1.00 start victory"
         );
     }
@@ -430,7 +430,7 @@ mod tests {
         );
         assert_eq!(
             play(
-                "gesture.swipe-left.cool-down = 0",
+                "gesture.swipe-left.cool-down = '0s'",
                 "none x15; swipe-left x3; swipe-right x3"
             ),
             "1.13 start swipe-left; 1.33 start swipe-right"
@@ -451,7 +451,7 @@ mod tests {
             "3.13 start swipe-up 2"
         );
         assert_eq!(
-            play("movements.arming-delay = 0", "wave x3"),
+            play("movements.arming-delay = '0s'", "wave x3"),
             "0.13 start wave"
         );
     }
@@ -474,7 +474,7 @@ mod tests {
         assert_eq!(play("gesture.fist.kind = 'none'", "fist x20"), "");
         assert_eq!(
             play(
-                "gesture.ok = { kind = 'movement', arming-delay = 0 }",
+                "gesture.ok = { kind = 'movement', arming-delay = '0s' }",
                 "ok x20"
             ),
             "0.13 start ok"

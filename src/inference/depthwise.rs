@@ -315,7 +315,7 @@ mod tests {
 
             let shape = [1, channels as usize, height as usize, width as usize];
             let x = Tensor::from_shape(&shape, &numbers(shape.iter().product(), seed)).unwrap();
-            run(ours, &x).close_enough(&run(theirs, &x), Approximation::Close).unwrap();
+            run(ours, &x).close_enough(&run(theirs, &x), Approximation::Approximate).unwrap();
         }
     }
 }
