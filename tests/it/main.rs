@@ -6,6 +6,7 @@ mod hand_over;
 mod peers;
 mod real_camera;
 mod rendered;
+mod signals;
 
 use std::path::PathBuf;
 
