@@ -43,7 +43,7 @@ as_root() {
 
 ask_for_root() { # says what root would have to run, as far as it is known without fresh lists of packages
     wanted=$packages
-    if [ -n "$rust" ] || have rustup; then :
+    if [ -z "$needs_rust" ] || have rustup; then :
     elif debian_rust_is_recent || ! have_package_lists; then wanted="$wanted $debian_rust"
     else say "as yourself, for Rust 1.$rust_needed or later, run:
   $rustup_command"
@@ -76,33 +76,35 @@ have_c || packages="$packages gcc libc6-dev"
 have_libclang || packages="$packages libclang-dev"
 have_venv || packages="$packages python3-venv"
 have_certificates || packages="$packages ca-certificates"
-rust=yes
-{ have_rust && have_lints; } || rust=
+needs_rust=
+{ have_rust && have_lints; } || needs_rust=yes
 
-if [ -z "$packages" ] && [ -n "$rust" ]; then
+if [ -z "$packages$needs_rust" ]; then
     [ "${1:-}" = --quiet ] || say "everything is there"
     exit 0
 fi
 
 if ! have apt-get; then
-    fail "this is no Debian. palmd needs a C compiler, libclang with its headers, python3 with venv,
-  and Rust 1.$rust_needed or later with clippy and rustfmt; install what is missing of these, then try again.
-  Rust by rustup:  $rustup_command"
+    say "this is no Debian, so nothing is installed. palmd needs a C compiler, libclang with its headers (or
+  LIBCLANG_PATH), python3 with venv, and Rust 1.$rust_needed or later with clippy and rustfmt.
+  Not found where Debian has it:$packages${needs_rust:+ Rust}"
+    have_rust || fail "Rust by rustup:  $rustup_command"
+    exit 0
 fi
 
-if [ -n "$packages" ] || { [ -z "$rust" ] && ! have rustup; }; then
+if [ -n "$packages" ] || { [ -n "$needs_rust" ] && ! have rustup; }; then
     can_be_root || ask_for_root
     apt_get update || say "the lists of packages are not up to date; going on with those that are here"
-    if [ -z "$rust" ] && ! have rustup; then
+    if [ -n "$needs_rust" ] && ! have rustup; then
         if debian_rust_is_recent; then
             packages="$packages $debian_rust"
         elif [ -n "$(apt-cache madison rustup)" ]; then
             packages="$packages rustup"
         fi
     fi
-    say "installing$packages (this takes a minute or two)"
+    [ -z "$packages" ] || say "installing$packages (this takes a minute or two)"
     # shellcheck disable=SC2086 # a list of packages
-    apt_get install --no-install-recommends $packages || fail "apt could not install these; the reason stands above.
+    [ -z "$packages" ] || apt_get install --no-install-recommends $packages || fail "apt could not install these; the reason stands above.
   Where an older Rust of Debian's is in the way, remove it (apt-get remove cargo rustc), or use rustup:
     $rustup_command"
 fi
