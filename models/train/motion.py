@@ -259,9 +259,9 @@ def thumbing(off):
     def orient(m):
         # Three natural views: fingers towards the user, fingers towards the camera, knuckles to the camera.
         view = m.rng.random(m.n)
-        yaw = np.where(view < 0.4, 180 + m.normal(32), m.normal(32))
+        yaw = np.where(view < 0.3, 180 + m.normal(32), m.normal(32))
         pitch = m.normal(24)
-        ahead = view > 0.65
+        ahead = view > 0.5
         yaw = np.where(ahead, m.sign() * (90 + m.normal(20)), yaw)
         pitch = np.where(ahead, -m.uniform(25, 85), pitch)
         m.turn += np.radians(np.stack([yaw, pitch, 0 * yaw], -1))[:, None]
@@ -321,7 +321,7 @@ def none_point_at_camera(rng, n):
     def orient(m):
         m.turn += np.radians(np.stack([m.uniform(-180, 180), -m.uniform(62, 105), m.uniform(-180, 180)], -1))[:, None]
 
-    return hold(rng, n, ["point", "loose-point", "gun", "two-together"], orient)
+    return hold(rng, n, ["point", "loose-point", "two-together"], orient)
 
 
 def none_wrong_point(rng, n):
@@ -602,6 +602,22 @@ def none_swipe(kind):
     return recipe
 
 
+def none_let_go(rng, n):
+    """A shape was held and is let go: the hand relaxes, sinks a little and turns."""
+    m = Motion(rng, n)
+    m.shape += m.drawn_shapes(["relaxed", "half-curled", "cup"], [0.6, 0.3, 0.1])[:, None]
+    anyhow(m, 0.8)
+    before = m.drawn_shapes(KNOWN + ["ok", "pinched", "loose-pinched", "bunched"])[:, None]
+    took = m.uniform(0.2, 0.7)
+    w = blend(m.uniform(-0.7, 0.15) - took, took, m.uniform(0.8, 1.2))[..., None]
+    m.shape[:] = before * (1 - w) + m.shape * w
+    m.turn -= rng.normal(0, 0.4, (n, 1, 3)) * (1 - w)
+    m.move += (rng.normal(0, 0.2, (n, 1, 3)) - [0, 0.2, 0]) * w
+    sway(m)
+    cut(m)
+    return m
+
+
 def none_ready(rng, n):
     """Getting ready: without haste to another place, taking up another shape and orientation on the way."""
     m = Motion(rng, n)
@@ -871,8 +887,8 @@ def none_arc(rng, n):
 
 def grip(m):
     """Open and closed shapes of a pinch: thumb and index, others folded, loose or straight; or all fingers."""
-    pairs = [("wide-gap", "pinched"), ("gap", "pinched"), ("loose-gap", "loose-pinched"), ("open-palm", "ok"), ("claw", "bunched"), ("open-palm", "bunched"), ("cup", "bunched"), ("relaxed", "bunched")]
-    share = [0.22, 0.1, 0.2, 0.14, 0.12, 0.1, 0.06, 0.06]
+    pairs = [("wide-gap", "pinched"), ("gap", "pinched"), ("loose-gap", "loose-pinched"), ("open-palm", "ok"), ("claw", "bunched"), ("open-palm", "bunched"), ("cup", "bunched")]
+    share = [0.22, 0.1, 0.22, 0.14, 0.14, 0.12, 0.06]
     chosen = m.rng.choice(len(pairs), m.n, p=share)
     opened = np.stack([SHAPES[a] for a, _ in pairs])[chosen]
     closed = np.stack([SHAPES[b] for _, b in pairs])[chosen]
@@ -992,6 +1008,7 @@ NONE = [
     ("swipe-past", none_swipe("past"), 0.7),
     ("swipe-returned", none_swipe("returned"), 0.9),
     ("ready", none_ready, 1.1),
+    ("let-go", none_let_go, 0.9),
     ("wag", none_wag, 0.9),
     ("passing", none_passing, 0.5),
     ("entering", none_entering, 0.9),
