@@ -2,8 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use crate::camera::{Next, Source, SourceError, SourceStats};
@@ -114,6 +114,7 @@ pub fn run<S: Score + Send + 'static>(
         metrics: Arc::clone(metrics),
         stop: Arc::clone(stop),
     };
+    let running = Running::default();
     let (vision, classifier) = match options.classify {
         Classify::InLine => {
             let work = move || {
@@ -121,12 +122,12 @@ pub fn run<S: Score + Send + 'static>(
                 recognizer.all_left(|e| gesture_events.send(e));
                 seen
             };
-            (spawn("vision", work)?, None)
+            (running.spawn("vision", work)?, None)
         }
         Classify::Aside => {
             let (mut producer, consumer) = ring(POSE_RING);
             let stop = Arc::clone(stop);
-            let classifier = spawn("classifier", move || {
+            let classifier = running.spawn("classifier", move || {
                 let send = |event| gesture_events.send(event);
                 worker::run(consumer, recognizer, &SystemClock, &stop, send);
             })?;
@@ -136,7 +137,7 @@ pub fn run<S: Score + Send + 'static>(
                     producer.push(item);
                 })
             };
-            (spawn("vision", work)?, Some(classifier))
+            (running.spawn("vision", work)?, Some(classifier))
         }
     };
 
@@ -145,7 +146,7 @@ pub fn run<S: Score + Send + 'static>(
     let mut ended = false;
     while !ended {
         // Looked at before the queues, so that what was sent before the end is still taken.
-        ended = vision.is_finished() && classifier.as_ref().is_none_or(JoinHandle::is_finished);
+        ended = running.is_none();
         while let Some(event) = camera_inbox.take().or_else(|| gesture_inbox.take()) {
             if published.is_ok() {
                 published = publish(&event);
@@ -171,25 +172,48 @@ pub fn run<S: Score + Send + 'static>(
     published.map_err(DaemonError::Publish)
 }
 
-/// Starts a thread that wakes the calling one when it ends, however it does.
-fn spawn<T: Send + 'static>(
-    name: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, DaemonError> {
-    struct WakeAtEnd(thread::Thread);
-    impl Drop for WakeAtEnd {
-        fn drop(&mut self) {
-            self.0.unpark();
-        }
+/// The daemon's threads that still run.
+#[derive(Clone, Default)]
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    /// Starts a thread that wakes the calling one when it ends, however it does.
+    fn spawn<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<JoinHandle<T>, DaemonError> {
+        let end = End {
+            running: self.clone(),
+            waiter: thread::current(),
+        };
+        self.0.fetch_add(1, SeqCst);
+        thread::Builder::new()
+            .name(name.into())
+            .spawn(move || {
+                let _end = end;
+                work()
+            })
+            .map_err(DaemonError::Thread)
     }
-    let wake = WakeAtEnd(thread::current());
-    thread::Builder::new()
-        .name(name.into())
-        .spawn(move || {
-            let _wake = wake;
-            work()
-        })
-        .map_err(DaemonError::Thread)
+
+    fn is_none(&self) -> bool {
+        self.0.load(SeqCst) == 0
+    }
+}
+
+/// Dropped by a thread as the last thing that it does. `JoinHandle::is_finished` would be true
+/// only some time after the waiter has been woken.
+struct End {
+    running: Running,
+    waiter: Thread,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.running.0.fetch_sub(1, SeqCst);
+        self.waiter.unpark();
+    }
 }
 
 /// A scorer whose time and allocator calls are counted.
