@@ -153,7 +153,8 @@ pub fn run<S: Score + Send + 'static>(
                 metrics.events.add(1);
             }
         }
-        if published.is_err() {
+        // Frames without a classifier are of no use to anybody.
+        if published.is_err() || classifier.as_ref().is_some_and(JoinHandle::is_finished) {
             stop.store(true, SeqCst);
         }
         metrics.take_over(&counters);

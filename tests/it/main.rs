@@ -7,6 +7,7 @@ mod peers;
 mod real_camera;
 mod rendered;
 mod signals;
+mod threads;
 
 use std::path::PathBuf;
 

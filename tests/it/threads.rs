@@ -1,0 +1,58 @@
+//! What becomes of the daemon when one of its threads fails.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use palmd::camera::Paced;
+use palmd::camera::synthetic::{Script, Synthetic};
+use palmd::clock::SystemClock;
+use palmd::daemon::{self, Classify, DaemonError, Options, Stations};
+use palmd::gesture::{RecognizerParams, Score, ScoreError};
+use palmd::health::Metrics;
+use palmd::pose::{PoseParams, PoseTracker};
+use palmd::window::{Grid, GridParams, Window};
+
+/// A classifier with a fault.
+struct Faulty([Arc<str>; 1]);
+
+impl Score for Faulty {
+    fn labels(&self) -> &[Arc<str>] {
+        &self.0
+    }
+
+    fn score(&mut self, _: &Window) -> Result<&[f32], ScoreError> {
+        panic!("a fault in the classifier");
+    }
+}
+
+#[test]
+fn a_classifier_that_panics_ends_the_daemon_with_an_error() {
+    let Some(models) = super::hand_models_folder() else {
+        return;
+    };
+    let script = Script::parse("wait 1h").expect("a script");
+    let stations = Stations {
+        source: Box::new(Paced::new(Synthetic::new(script), Arc::new(SystemClock))),
+        tracker: PoseTracker::load(&models, PoseParams::default()).expect("the hand models"),
+        grid: Grid::new(GridParams::default()),
+        scorer: Faulty(["fist".into()]),
+    };
+    let options = Options {
+        classify: Classify::Aside,
+        recognizer: RecognizerParams::default(),
+        summary_interval: Duration::from_secs(60),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let ended = daemon::run(
+        stations,
+        &options,
+        &Arc::new(Metrics::default()),
+        &stop,
+        |_| Ok(()),
+    );
+    assert!(
+        matches!(ended, Err(DaemonError::Panicked("classifier"))),
+        "{ended:?}"
+    );
+}
