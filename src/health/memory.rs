@@ -62,10 +62,20 @@ impl Sub for PageFaults {
     }
 }
 
-/// The calling thread's page faults so far, from `/proc/thread-self/stat`. Allocates.
+/// The calling thread's page faults so far. Allocates.
 #[must_use]
 pub fn thread_page_faults() -> PageFaults {
-    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    page_faults("/proc/thread-self/stat")
+}
+
+/// The process's page faults so far. Allocates.
+#[must_use]
+pub fn process_page_faults() -> PageFaults {
+    page_faults("/proc/self/stat")
+}
+
+fn page_faults(stat: &str) -> PageFaults {
+    let stat = fs::read_to_string(stat).unwrap_or_default();
     // The fields are counted from after the command's name, which may hold spaces and brackets.
     let mut fields = stat
         .rsplit_once(')')
@@ -98,5 +108,6 @@ mod tests {
         let after = thread_page_faults();
         assert!(block.len() > 1);
         assert!(after.minor > before.minor, "{before:?} {after:?}");
+        assert!(process_page_faults().minor >= after.minor);
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::gesture::RecognizerCounters;
 use crate::pose::StageTimes;
 
-use super::{AllocatorCalls, Histogram, Memory, Quantiles};
+use super::{AllocatorCalls, Histogram, Memory, PageFaults, Quantiles, process_page_faults};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -197,6 +197,7 @@ impl Metrics {
             vision_calls: self.vision_calls.get(),
             classifier_calls: self.classifier_calls.get(),
             memory: Memory::now(),
+            page_faults: process_page_faults(),
         }
     }
 }
@@ -242,6 +243,8 @@ pub struct Snapshot {
     pub classifier_calls: AllocatorCalls,
     /// Memory of the process.
     pub memory: Memory,
+    /// Page faults of the process.
+    pub page_faults: PageFaults,
 }
 
 impl Snapshot {
@@ -260,7 +263,7 @@ impl std::fmt::Display for Snapshot {
             f,
             "frames {} (skipped {}, bad {}), frame time median {:.1} ms p95 {:.1} ms, \
              buffers held {} (peak {}), poses {} (lost {}), windows {} (skipped {}), events {} (lost {}), \
-             resident {:.1} MB",
+             resident {:.1} MB, page faults {} minor {} major",
             self.frames,
             self.frames_skipped,
             self.frames_bad,
@@ -275,6 +278,8 @@ impl std::fmt::Display for Snapshot {
             self.events,
             self.events_lost,
             self.memory.resident_bytes as f64 / 1e6,
+            self.page_faults.minor,
+            self.page_faults.major,
         )
     }
 }

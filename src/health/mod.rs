@@ -12,6 +12,6 @@ mod watch;
 
 pub use allocator::{AllocatorCalls, CountingAllocator, thread_calls};
 pub use histogram::{Histogram, Quantiles};
-pub use memory::{Memory, PageFaults, thread_page_faults};
+pub use memory::{Memory, PageFaults, process_page_faults, thread_page_faults};
 pub use metrics::{Counter, Gauge, Metrics, Snapshot, Stage};
 pub use watch::{Warning, Watch, WatchParams};
