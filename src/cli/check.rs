@@ -10,6 +10,7 @@ use palmd::camera::{Next, Source, SourceSpec};
 use palmd::clock::{Clock, SystemClock};
 use palmd::config::Config;
 use palmd::gesture::Score;
+use palmd::inference::Network;
 use palmd::pose::PoseTracker;
 use serde::Serialize;
 
@@ -134,10 +135,11 @@ impl Check {
 }
 
 fn hand_models(config: &Config, folder: &Path) -> Result<String, Failure> {
-    PoseTracker::load(folder, models::pose_params(config))?;
+    let tracker = PoseTracker::load(folder, models::pose_params(config))?;
+    let [palm, landmark] = tracker.networks().map(Network::folding);
     let model = config.pose.model.name();
     Ok(format!(
-        "{}: palm and landmark networks, {model}",
+        "{}: palm ({palm}) and landmark ({landmark}) networks, {model}",
         folder.display()
     ))
 }
@@ -146,9 +148,10 @@ fn classifier(config: &Config, folder: &Path) -> Result<String, Failure> {
     let classifier = stations::classifier(config, folder)?;
     let version = classifier.version().map(|v| format!(", version {v}"));
     Ok(format!(
-        "{}: {} labels{}",
+        "{}: {} labels{}; {}",
         models::gestures(config, folder).display(),
         classifier.labels().len(),
-        version.unwrap_or_default()
+        version.unwrap_or_default(),
+        classifier.network().folding()
     ))
 }

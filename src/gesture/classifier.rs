@@ -98,6 +98,12 @@ impl Classifier {
         self.network.metadata("version")
     }
 
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// The probability of each label for a window of 30 x 21 x 3 numbers, oldest pose first, one
     /// unit being the frame's width on every axis.
     ///

@@ -1,18 +1,31 @@
-//! Running the networks: tract reads, checks and simplifies an ONNX file once at load, and runs it
-//! with some operators of our own.
+//! Running the networks.
 //!
-//! A [`Network`] is one model, ready to run: its caller writes [`Network::input`] in place, calls
-//! [`Network::run`], and reads [`Network::output`]. What a model must look like is said by an
-//! [`Expectation`], so that a wrong file is refused at load, by name, and not in the loop.
+//! tract reads, types, checks and simplifies an ONNX file, and runs what comes of it. The nodes
+//! that our kernels can compute are folded into operators of our own on the way: the hand networks
+//! and the gesture classifier become one such operator each. The rooms, in the order in which a
+//! model passes through them:
+//!
+//! - `model_file`: the file, held to an [`Expectation`], so that a wrong one is refused at load,
+//!   by name, and not in the loop; `prelu` gives tract an operator that it lacks;
+//! - `fold`: which nodes become ours ([`Folding`]), and their translation into layers;
+//! - `plan`: layers in a fixed order over one arena; a run allocates nothing;
+//! - `kernels`: the arithmetic of a layer, written once over the vectors of `simd`;
+//! - `network`: the whole, ready to run. The caller writes [`Network::input`] in place, calls
+//!   [`Network::run`], and reads [`Network::output`].
 
-mod depthwise;
 mod error;
+mod fold;
+mod kernels;
 mod model_file;
 mod network;
+mod plan;
 mod prelu;
+mod simd;
 #[cfg(test)]
 pub(crate) mod test_model;
 
 pub use error::{InferenceError, ModelError};
+pub use fold::Folding;
 pub use model_file::{Expectation, ExpectedOutput};
-pub use network::Network;
+pub use network::{LayerCost, Network};
+pub use simd::InstructionSet;

@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::internal::*;
 
-use super::depthwise;
 use super::error::{InferenceError, ModelError};
+use super::fold::{self, Folding};
+use super::kernels::AlignedBox;
 use super::model_file::{self, Expectation};
+use super::plan::{Layer, Plan};
+use super::simd::InstructionSet;
 
 /// One model, ready to run again and again on one thread.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ pub struct Network {
     input: Arc<Tensor>,
     outputs: TVec<TValue>,
     output_shapes: Vec<Vec<usize>>,
+    folding: Folding,
 }
 
 impl Network {
@@ -39,8 +44,9 @@ impl Network {
             })
             .collect::<TractResult<_>>()
             .map_err(|e| ModelError::graph(path, expect, &e))?;
-        let state = optimize(typed)
-            .and_then(IntoRunnable::into_runnable)
+        let (model, folding) = optimize(typed).map_err(|e| ModelError::graph(path, expect, &e))?;
+        let state = model
+            .into_runnable()
             .and_then(|plan| plan.spawn())
             .map_err(|e| ModelError::graph(path, expect, &e))?;
         let input =
@@ -53,7 +59,9 @@ impl Network {
             input: Arc::new(input),
             outputs: tvec![],
             output_shapes,
+            folding,
         };
+        log::info!("{}: {}", path.display(), network.folding);
         // What fails, fails at load; and the outputs are there from the beginning.
         network
             .infer()
@@ -108,6 +116,28 @@ impl Network {
             .unwrap_or_default()
     }
 
+    /// What became of the model's nodes.
+    #[must_use]
+    pub fn folding(&self) -> &Folding {
+        &self.folding
+    }
+
+    /// Runs the folded layers `runs` times and gives what each costs, in their order; what stays
+    /// tract's isn't among them. They work on the present input where they begin with it, on
+    /// zeros elsewhere.
+    #[must_use]
+    pub fn profile(&self, runs: usize) -> Vec<LayerCost> {
+        let input = self.input.as_plain_ram();
+        let input: &[f32] = input
+            .as_ref()
+            .and_then(|i| i.as_slice().ok())
+            .unwrap_or_default();
+        let plans = self.folding.plans.iter();
+        plans
+            .flat_map(|plan| layer_costs(plan, input, runs))
+            .collect()
+    }
+
     /// Shape of output `i` of the [`Expectation`]; empty if there is no such output.
     #[must_use]
     pub fn output_shape(&self, i: usize) -> &[usize] {
@@ -115,12 +145,56 @@ impl Network {
     }
 }
 
-/// tract's simplifications, our own operators, and tract's choice of kernels for the rest.
-fn optimize(model: TypedModel) -> TractResult<TypedModel> {
+/// What a folded layer costs.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LayerCost {
+    /// The model's node that it ends with.
+    pub name: String,
+    /// Its kind, in a word.
+    pub kind: &'static str,
+    /// Multiplications and additions, where they are what counts; zero elsewhere.
+    pub macs: u64,
+    /// Median time of a run.
+    pub median: Duration,
+}
+
+fn layer_costs(plan: &Plan, input: &[f32], runs: usize) -> Vec<LayerCost> {
+    let zeros = |lens: &[usize]| lens.iter().map(|&len| vec![0.0; len]).collect::<Vec<_>>();
+    let (mut inputs, mut outputs) = (zeros(plan.input_lens()), zeros(plan.output_lens()));
+    if let [only] = &mut inputs[..]
+        && only.len() == input.len()
+    {
+        only.copy_from_slice(input);
+    }
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    let mut outputs: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    let mut arena = AlignedBox::zeros(plan.arena_len());
+    let mut times = vec![Vec::with_capacity(runs); plan.layers().len()];
+    for _ in 0..runs {
+        plan.profile(&mut arena, &inputs, &mut outputs, |i, time| {
+            times[i].push(time)
+        });
+    }
+    let cost = |(layer, mut times): (&Layer, Vec<Duration>)| {
+        times.sort_unstable();
+        LayerCost {
+            name: layer.name.clone(),
+            kind: layer.kind(),
+            macs: layer.macs,
+            median: times.get(times.len() / 2).copied().unwrap_or_default(),
+        }
+    };
+    plan.layers().iter().zip(times).map(cost).collect()
+}
+
+/// tract's simplifications, our own plans, and tract's choice of kernels for the rest.
+fn optimize(model: TypedModel) -> TractResult<(TypedModel, Folding)> {
+    let set =
+        InstructionSet::chosen().map_err(|e| format_err!("{}: {e}", InstructionSet::VARIABLE))?;
     let mut model = model.into_decluttered()?;
-    depthwise::replace(&mut model)?;
+    let folding = fold::fold(&mut model, set)?;
     model.optimize()?;
-    Ok(model)
+    Ok((model, folding))
 }
 
 #[cfg(test)]

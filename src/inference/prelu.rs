@@ -53,7 +53,7 @@ impl Expansion for Import {
 /// `x` where it is positive, `slope * x` elsewhere, in f32. Works in place where `x` has no other
 /// reader.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct PRelu;
+pub(super) struct PRelu;
 
 impl Op for PRelu {
     fn name(&self) -> StaticName {

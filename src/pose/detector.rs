@@ -45,6 +45,11 @@ impl PalmDetector {
         })
     }
 
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Looks for palms of at least `threshold` in the whole of `image`, and gives the regions of
     /// their hands, best first.
     ///

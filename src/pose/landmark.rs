@@ -69,6 +69,11 @@ impl LandmarkNet {
         })
     }
 
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Looks at `region` of `image`. `None` when what the network gives isn't finite.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::region::{Region, bounds};
 use super::times::StageTimes;
 use super::{FramePoses, HandPose, LANDMARKS, MAX_HANDS, OneEuro, Point3, PoseParams};
 use crate::camera::{Frame, Image};
-use crate::inference::{InferenceError, ModelError};
+use crate::inference::{InferenceError, ModelError, Network};
 
 /// Regions that overlap more than this are of the same hand.
 const SAME_HAND_OVERLAP: f32 = 0.5;
@@ -125,6 +125,12 @@ impl PoseTracker {
     #[must_use]
     pub fn poses(&self) -> &FramePoses {
         &self.poses
+    }
+
+    /// The networks: palm detection, landmarks.
+    #[must_use]
+    pub fn networks(&self) -> [&Network; 2] {
+        [self.detector.network(), self.landmark_net.network()]
     }
 
     /// Where the time of the last frame went.

@@ -1,0 +1,449 @@
+//! Depthwise convolution: each channel with a kernel of its own.
+//!
+//! A row of output pixels is summed up in tiles of neighbouring columns, so that the weights of
+//! a tap and each input pixel are loaded once for all of the tile. There is no padding in memory:
+//! taps outside of the image are dropped, in the usual shapes when the code is made.
+
+use super::epilogue::{Epilogue, Residual, activate};
+use super::packed::AlignedBox;
+use crate::inference::simd::{CHUNK, InstructionSet, Simd, instantiate};
+
+/// One axis of a convolution over an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Axis {
+    /// Pixels of the input.
+    pub input: usize,
+    /// Pixels of the output.
+    pub output: usize,
+    /// Taps of the kernel.
+    pub kernel: usize,
+    /// Input pixels from output to output.
+    pub stride: usize,
+    /// Input pixels from tap to tap.
+    pub dilation: usize,
+    /// Pixels of zeros before the first one.
+    pub pad_before: usize,
+}
+
+impl Axis {
+    /// An axis of `len` pixels, each of which is an output.
+    #[must_use]
+    pub fn pointwise(len: usize) -> Self {
+        Self {
+            input: len,
+            output: len,
+            kernel: 1,
+            stride: 1,
+            dilation: 1,
+            pad_before: 0,
+        }
+    }
+
+    /// The taps that lie inside of the input at output `at`.
+    #[inline(always)]
+    #[must_use]
+    pub fn taps(&self, at: usize) -> std::ops::Range<usize> {
+        let begin = at * self.stride;
+        let first = self
+            .pad_before
+            .saturating_sub(begin)
+            .div_ceil(self.dilation);
+        let room = (self.input + self.pad_before).saturating_sub(begin);
+        let end = room.div_ceil(self.dilation).min(self.kernel);
+        first.min(end)..end
+    }
+
+    /// The outputs at which no tap lies outside.
+    #[must_use]
+    pub fn inside(&self) -> std::ops::Range<usize> {
+        let end = (self.input + self.pad_before)
+            .checked_sub((self.kernel - 1) * self.dilation + 1)
+            .map_or(0, |last| last / self.stride + 1)
+            .min(self.output);
+        self.pad_before.div_ceil(self.stride).min(end)..end
+    }
+}
+
+/// A depthwise convolution: what is known at load.
+#[derive(Debug, Clone)]
+pub struct Depthwise {
+    set: InstructionSet,
+    chunks: usize,
+    rows: Axis,
+    columns: Axis,
+    /// `[chunk][tap][16]`.
+    weights: AlignedBox,
+    epilogue: Epilogue,
+}
+
+impl Depthwise {
+    /// A convolution of `channels` channels, where `weight(channel, tap)` is a weight and taps are
+    /// counted along the rows.
+    ///
+    /// # Panics
+    /// If the epilogue lacks channels or has a residual.
+    #[must_use]
+    pub fn new(
+        set: InstructionSet,
+        channels: usize,
+        (rows, columns): (Axis, Axis),
+        weight: impl Fn(usize, usize) -> f32,
+        epilogue: Epilogue,
+    ) -> Self {
+        let taps = rows.kernel * columns.kernel;
+        let chunks = channels.div_ceil(CHUNK);
+        assert!(epilogue.bias.len() >= chunks * CHUNK && epilogue.residual == Residual::None);
+        let mut weights = AlignedBox::zeros(chunks * taps * CHUNK);
+        for channel in 0..channels {
+            for tap in 0..taps {
+                weights[(channel / CHUNK * taps + tap) * CHUNK + channel % CHUNK] =
+                    weight(channel, tap);
+            }
+        }
+        Self {
+            set,
+            chunks,
+            rows,
+            columns,
+            weights,
+            epilogue,
+        }
+    }
+
+    /// Multiplications and additions of one run.
+    #[must_use]
+    pub fn macs(&self, channels: usize) -> u64 {
+        let taps = |axis: &Axis| {
+            (0..axis.output)
+                .map(|at| axis.taps(at).len())
+                .sum::<usize>()
+        };
+        (channels * taps(&self.rows) * taps(&self.columns)) as u64
+    }
+
+    /// Computes `output` from `source`.
+    ///
+    /// # Panics
+    /// If one of them is too short.
+    pub fn run(&self, source: &[f32], output: &mut [f32]) {
+        let (rows, columns) = (&self.rows, &self.columns);
+        assert!(source.len() >= self.chunks * rows.input * columns.input * CHUNK);
+        assert!(output.len() >= self.chunks * rows.output * columns.output * CHUNK);
+        // SAFETY: the slices hold whole images, as was just checked, and `Axis::taps` keeps to
+        // the input.
+        unsafe { depthwise(self.set, self, source.as_ptr(), output.as_mut_ptr()) }
+    }
+}
+
+instantiate!(fn depthwise(plan: &Depthwise, source: *const f32, output: *mut f32) = depthwise_on);
+
+#[inline(always)]
+unsafe fn depthwise_on<S: Simd>(plan: &Depthwise, source: *const f32, output: *mut f32) {
+    let (rows, columns) = (&plan.rows, &plan.columns);
+    let taps = rows.kernel * columns.kernel;
+    let shape = Shape::of(rows, columns);
+    for chunk in 0..plan.chunks {
+        for register in (0..S::PER_CHUNK).step_by(S::ABREAST) {
+            let lane = register * S::LANES;
+            // SAFETY: the caller's promise that the images are whole, and the weights are made
+            // for as many chunks.
+            unsafe {
+                let source = source.add(chunk * rows.input * columns.input * CHUNK + lane);
+                let weights = plan.weights.as_ptr().add(chunk * taps * CHUNK + lane);
+                let output = output.add(chunk * rows.output * columns.output * CHUNK + lane);
+                for y in 0..rows.output {
+                    let taps = rows.taps(y);
+                    let first_row = y * rows.stride + taps.start * rows.dilation;
+                    // Without a tap inside, no row is read.
+                    let first_row = first_row.wrapping_sub(rows.pad_before);
+                    let row = Row {
+                        plan,
+                        channel: chunk * CHUNK + lane,
+                        taps: taps.len(),
+                        source: source.wrapping_add(first_row.wrapping_mul(columns.input * CHUNK)),
+                        source_row: rows.dilation * columns.input * CHUNK,
+                        weights: weights.add(taps.start * columns.kernel * CHUNK),
+                        output: output.add(y * columns.output * CHUNK),
+                    };
+                    match S::ABREAST {
+                        1 => row.run::<S, 1>(shape),
+                        _ => row.run::<S, 2>(shape),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Shapes whose code knows at which columns which taps are dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Kernel and stride, with as much padding as keeps (or, with stride 2, halves) an even
+    /// width, in tiles of 7 or 6 columns.
+    Known {
+        kernel: usize,
+        stride: usize,
+        tile: usize,
+    },
+    /// Any other.
+    Other,
+}
+
+impl Shape {
+    fn of(rows: &Axis, columns: &Axis) -> Self {
+        let Axis { kernel, stride, .. } = *columns;
+        let before = match (kernel, stride) {
+            (3, 1) => 1,
+            (5, 1) => 2,
+            (3, 2) => 0,
+            (5, 2) => 1,
+            _ => return Self::Other,
+        };
+        let is_known = columns.pad_before == before
+            && columns.input == columns.output * stride
+            && columns.dilation == 1
+            && rows.kernel == kernel;
+        match [7, 6]
+            .into_iter()
+            .find(|&tile| columns.output.is_multiple_of(tile))
+        {
+            Some(tile) if is_known && columns.output > 0 => Self::Known {
+                kernel,
+                stride,
+                tile,
+            },
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A row of output pixels, and the input rows under its taps.
+struct Row<'a> {
+    plan: &'a Depthwise,
+    channel: usize,
+    /// Rows of the kernel that lie inside of the image.
+    taps: usize,
+    source: *const f32,
+    source_row: usize,
+    weights: *const f32,
+    output: *mut f32,
+}
+
+impl Row<'_> {
+    /// # Safety
+    /// All rows are whole.
+    #[inline(always)]
+    unsafe fn run<S: Simd, const R: usize>(&self, shape: Shape) {
+        // SAFETY: the caller's promise. The number after the tile's are the columns that padding
+        // takes from the first and the last tile.
+        unsafe {
+            match shape {
+                Shape::Known {
+                    kernel: 3,
+                    stride: 1,
+                    tile: 7,
+                } => self.tiles::<S, R, 3, 1, 7, 1, 1>(),
+                Shape::Known {
+                    kernel: 5,
+                    stride: 1,
+                    tile: 7,
+                } => self.tiles::<S, R, 5, 1, 7, 2, 2>(),
+                Shape::Known {
+                    kernel: 3,
+                    stride: 2,
+                    tile: 7,
+                } => self.tiles::<S, R, 3, 2, 7, 0, 1>(),
+                Shape::Known {
+                    kernel: 5,
+                    stride: 2,
+                    tile: 7,
+                } => self.tiles::<S, R, 5, 2, 7, 1, 2>(),
+                Shape::Known {
+                    kernel: 3,
+                    stride: 1,
+                    tile: 6,
+                } => self.tiles::<S, R, 3, 1, 6, 1, 1>(),
+                Shape::Known {
+                    kernel: 5,
+                    stride: 1,
+                    tile: 6,
+                } => self.tiles::<S, R, 5, 1, 6, 2, 2>(),
+                Shape::Known {
+                    kernel: 3,
+                    stride: 2,
+                    tile: 6,
+                } => self.tiles::<S, R, 3, 2, 6, 0, 1>(),
+                Shape::Known {
+                    kernel: 5,
+                    stride: 2,
+                    tile: 6,
+                } => self.tiles::<S, R, 5, 2, 6, 1, 2>(),
+                _ => self.any::<S, R>(),
+            }
+        }
+    }
+
+    /// Tiles of `T` columns; `L` columns of padding before the first, `E` after the last one.
+    ///
+    /// # Safety
+    /// All rows are whole.
+    #[inline(always)]
+    unsafe fn tiles<
+        S: Simd,
+        const R: usize,
+        const K: usize,
+        const D: usize,
+        const T: usize,
+        const L: usize,
+        const E: usize,
+    >(
+        &self,
+    ) {
+        let tiles = self.plan.columns.output / T;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if tiles == 1 {
+                return self.tile::<S, R, K, D, T, L, E>(0, L);
+            }
+            self.tile::<S, R, K, D, T, L, 0>(0, L);
+            for tile in 1..tiles - 1 {
+                self.tile::<S, R, K, D, T, 0, 0>(tile * T, L);
+            }
+            self.tile::<S, R, K, D, T, 0, E>((tiles - 1) * T, L);
+        }
+    }
+
+    /// `T` columns from `x` on, of which padding takes `L` before and `E` after.
+    ///
+    /// # Safety
+    /// All rows are whole.
+    #[inline(always)]
+    unsafe fn tile<
+        S: Simd,
+        const R: usize,
+        const K: usize,
+        const D: usize,
+        const T: usize,
+        const L: usize,
+        const E: usize,
+    >(
+        &self,
+        x: usize,
+        pad_before: usize,
+    ) {
+        // SAFETY: the caller's promise; columns before `L` and after `E` aren't read.
+        unsafe {
+            let mut sums = self.bias::<S, T, R>();
+            let mut source = self
+                .source
+                .wrapping_add(x * D * CHUNK)
+                .wrapping_sub(pad_before * CHUNK);
+            let mut weights = self.weights;
+            for _ in 0..self.taps {
+                let mut row = [[S::splat(0.0); R]; K];
+                for k in 0..K {
+                    for r in 0..R {
+                        row[k][r] = S::load(weights.add(k * CHUNK + r * S::LANES));
+                    }
+                }
+                for i in L..(T - 1) * D + K - E {
+                    for r in 0..R {
+                        let pixel = S::load(source.wrapping_add(i * CHUNK + r * S::LANES));
+                        for k in 0..K {
+                            if i >= k && (i - k) % D == 0 && (i - k) / D < T {
+                                let t = (i - k) / D;
+                                sums[t][r] = S::fma(sums[t][r], pixel, row[k][r]);
+                            }
+                        }
+                    }
+                }
+                source = source.wrapping_add(self.source_row);
+                weights = weights.wrapping_add(K * CHUNK);
+            }
+            self.finish::<S, T, R>(x, &mut sums);
+        }
+    }
+
+    /// Any kernel: eight columns together where no tap is outside, one by one elsewhere.
+    ///
+    /// # Safety
+    /// All rows are whole.
+    #[inline(always)]
+    unsafe fn any<S: Simd, const R: usize>(&self) {
+        let inside = self.plan.columns.inside();
+        let mut x = 0;
+        while x < self.plan.columns.output {
+            // SAFETY: the caller's promise.
+            unsafe {
+                if x >= inside.start && x + 6 <= inside.end {
+                    self.columns::<S, 6, R>(x);
+                    x += 6;
+                } else {
+                    self.columns::<S, 1, R>(x);
+                    x += 1;
+                }
+            }
+        }
+    }
+
+    /// `T` columns from `x` on, which have the same taps inside.
+    ///
+    /// # Safety
+    /// All rows are whole.
+    #[inline(always)]
+    unsafe fn columns<S: Simd, const T: usize, const R: usize>(&self, x: usize) {
+        let columns = &self.plan.columns;
+        // SAFETY: the caller's promise, and `Axis::taps` keeps to the row.
+        unsafe {
+            let mut sums = self.bias::<S, T, R>();
+            for tap_row in 0..self.taps {
+                let source = self.source.add(tap_row * self.source_row);
+                let weights = self.weights.add(tap_row * columns.kernel * CHUNK);
+                for tap in columns.taps(x) {
+                    let column = x * columns.stride + tap * columns.dilation - columns.pad_before;
+                    for r in 0..R {
+                        let weight = S::load(weights.add(tap * CHUNK + r * S::LANES));
+                        for t in 0..T {
+                            let at = (column + t * columns.stride) * CHUNK + r * S::LANES;
+                            sums[t][r] = S::fma(sums[t][r], S::load(source.add(at)), weight);
+                        }
+                    }
+                }
+            }
+            self.finish::<S, T, R>(x, &mut sums);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bias<S: Simd, const T: usize, const R: usize>(&self) -> [[S::V; R]; T] {
+        // SAFETY: the bias was checked to have as many chunks.
+        unsafe {
+            let bias = self.plan.epilogue.bias.as_ptr().add(self.channel);
+            let mut sums = [[S::splat(0.0); R]; T];
+            for r in 0..R {
+                let bias = S::load(bias.add(r * S::LANES));
+                for sums in &mut sums {
+                    sums[r] = bias;
+                }
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<S: Simd, const T: usize, const R: usize>(
+        &self,
+        x: usize,
+        sums: &mut [[S::V; R]; T],
+    ) {
+        // SAFETY: the output row is whole.
+        unsafe {
+            activate::<S, T, R>(&self.plan.epilogue.activation, self.channel, sums);
+            for t in 0..T {
+                for r in 0..R {
+                    S::store(self.output.add((x + t) * CHUNK + r * S::LANES), sums[t][r]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! From rows of numbers to chunks of channels, and back.
+
+use crate::inference::simd::CHUNK;
+
+/// How an image of a batch of one lies in a dense tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ImageShape {
+    /// Channels.
+    pub channels: usize,
+    /// Pixels: the product of all other axes.
+    pub pixels: usize,
+    /// Whether the channels of a pixel lie side by side (`NHWC`), or the pixels of a channel
+    /// (`NCHW`).
+    pub channels_last: bool,
+}
+
+impl ImageShape {
+    /// Numbers in a dense tensor.
+    #[must_use]
+    pub fn dense_len(&self) -> usize {
+        self.channels * self.pixels
+    }
+
+    /// Numbers in chunks.
+    #[must_use]
+    pub fn chunked_len(&self) -> usize {
+        self.channels.next_multiple_of(CHUNK) * self.pixels
+    }
+
+    /// From one pixel of a dense tensor to the next, and from one channel to the next.
+    fn strides(&self) -> (usize, usize) {
+        if self.channels_last {
+            (self.channels, 1)
+        } else {
+            (1, self.pixels)
+        }
+    }
+
+    /// Copies a dense tensor into chunks. What is beyond the last channel becomes zero.
+    pub fn to_chunks(self, dense: &[f32], chunks: &mut [f32]) {
+        let (pixel_stride, channel_stride) = self.strides();
+        for (c, chunk) in chunks.chunks_exact_mut(self.pixels * CHUNK).enumerate() {
+            let first = c * CHUNK;
+            let count = CHUNK.min(self.channels.saturating_sub(first));
+            for (p, lanes) in chunk.chunks_exact_mut(CHUNK).enumerate() {
+                let from = &dense[p * pixel_stride + first * channel_stride..];
+                let (lanes, beyond) = lanes.split_at_mut(count);
+                if channel_stride == 1 {
+                    lanes.copy_from_slice(&from[..count]);
+                } else {
+                    for (lane, &x) in lanes.iter_mut().zip(from.iter().step_by(channel_stride)) {
+                        *lane = x;
+                    }
+                }
+                beyond.fill(0.0);
+            }
+        }
+    }
+
+    /// Copies chunks into a dense tensor.
+    pub fn to_dense(self, chunks: &[f32], dense: &mut [f32]) {
+        let (pixel_stride, channel_stride) = self.strides();
+        for (c, chunk) in chunks.chunks_exact(self.pixels * CHUNK).enumerate() {
+            let first = c * CHUNK;
+            let count = CHUNK.min(self.channels.saturating_sub(first));
+            for (p, lanes) in chunk.chunks_exact(CHUNK).enumerate() {
+                let to = &mut dense[p * pixel_stride + first * channel_stride..];
+                if channel_stride == 1 {
+                    to[..count].copy_from_slice(&lanes[..count]);
+                } else {
+                    for (x, &lane) in to.iter_mut().step_by(channel_stride).zip(&lanes[..count]) {
+                        *x = lane;
+                    }
+                }
+            }
+        }
+    }
+}

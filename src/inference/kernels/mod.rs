@@ -1,0 +1,34 @@
+//! The arithmetic: kernels over images in chunks of [`CHUNK`](super::simd::CHUNK) channels.
+//!
+//! An image of `C` channels and `P` pixels lies in memory as `[ceil(C / 16)][P][16]`: the rows of
+//! a chunk follow one another without padding. The lanes beyond the last channel hold anything.
+//!
+//! Every kernel is one generic source over [`Simd`](super::simd::Simd). What it may touch is
+//! checked against the slices that it is given before it begins; inside it works with pointers.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over registers are unrolled; indices show which"
+)]
+
+mod depthwise;
+mod elementwise;
+mod epilogue;
+mod layout;
+mod packed;
+mod pool;
+mod product;
+mod rearrange;
+mod reduce;
+mod resize;
+
+pub use depthwise::{Axis, Depthwise};
+pub use elementwise::{Binary, Pairing, Unary, Zip};
+pub use epilogue::{Activation, Epilogue, Residual};
+pub use layout::ImageShape;
+pub use packed::AlignedBox;
+pub use pool::{Divisor, Global, Pool, PoolKind};
+pub use product::{Product, Region, Run};
+pub use rearrange::{Assemble, Gather, Part};
+pub use reduce::{Reduce, Reducer, softmax};
+pub use resize::Resize;
