@@ -114,6 +114,8 @@ struct Calls {
     allocations: Counter,
     frees: Counter,
     reallocations: Counter,
+    pooled: Counter,
+    misses: Counter,
 }
 
 impl Calls {
@@ -121,6 +123,8 @@ impl Calls {
         self.allocations.set(calls.allocations);
         self.frees.set(calls.frees);
         self.reallocations.set(calls.reallocations);
+        self.pooled.set(calls.pooled);
+        self.misses.set(calls.misses);
     }
 
     fn get(&self) -> AllocatorCalls {
@@ -128,6 +132,8 @@ impl Calls {
             allocations: self.allocations.get(),
             frees: self.frees.get(),
             reallocations: self.reallocations.get(),
+            pooled: self.pooled.get(),
+            misses: self.misses.get(),
         }
     }
 }

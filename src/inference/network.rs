@@ -8,6 +8,7 @@ use tract_onnx::prelude::*;
 use super::depthwise;
 use super::error::{InferenceError, ModelError};
 use super::model_file::{self, Expectation};
+use super::pool::Pool;
 
 /// One model, ready to run again and again on one thread.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub struct Network {
     input: Arc<Tensor>,
     outputs: TVec<TValue>,
     output_shapes: Vec<Vec<usize>>,
+    /// For operators that allocate; `None` if there are none. The last field, so that what is
+    /// from it is dropped before it.
+    pool: Option<Pool>,
 }
 
 impl Network {
@@ -53,11 +57,11 @@ impl Network {
             input: Arc::new(input),
             outputs: tvec![],
             output_shapes,
+            pool: None,
         };
         // What fails, fails at load; and the outputs are there from the beginning.
-        network
-            .infer()
-            .map_err(|e| ModelError::graph(path, expect, &e))?;
+        network.pool =
+            Pool::warm_up(|| network.infer()).map_err(|e| ModelError::graph(path, expect, &e))?;
         Ok(network)
     }
 
@@ -83,11 +87,23 @@ impl Network {
     /// # Errors
     /// [`InferenceError`] when an operator fails; the outputs are then empty.
     pub fn run(&mut self) -> Result<(), InferenceError> {
-        self.infer().map_err(|error| InferenceError {
+        let mut pool = self.pool.take();
+        let done = match &mut pool {
+            Some(pool) => pool.enter(|| self.infer()),
+            None => self.infer(),
+        };
+        self.pool = pool;
+        done.map_err(|error| InferenceError {
             path: self.path.clone(),
             purpose: self.purpose,
             reason: format!("{error:#}"),
         })
+    }
+
+    /// Memory of the pool in which its operators allocate; 0 if none of them does.
+    #[must_use]
+    pub fn pool_bytes(&self) -> usize {
+        self.pool.as_ref().map_or(0, Pool::bytes)
     }
 
     fn infer(&mut self) -> TractResult<()> {

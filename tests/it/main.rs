@@ -4,10 +4,12 @@ mod bad_input;
 mod demo;
 mod hand_over;
 mod peers;
+mod pool;
 mod real_camera;
 mod rendered;
 mod signals;
 mod threads;
+mod users_models;
 
 use std::path::PathBuf;
 
