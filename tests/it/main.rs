@@ -8,6 +8,7 @@ mod pool;
 mod real_camera;
 mod rendered;
 mod signals;
+mod steady;
 mod threads;
 mod users_models;
 
