@@ -1,24 +1,14 @@
 //! The process's memory: there before it is needed, and there to stay.
 //!
 //! The hot loops allocate nothing, but memory that they have may still be missing when they touch
-//! it: a page of a stack that was never that deep, one that malloc gave back to the kernel, or one
-//! of the program that was dropped for want of memory and lies on a slow card. Each of these is
-//! against one of them.
+//! it: a page of a stack that was never that deep, or one of the program that was dropped for want
+//! of memory and lies on a slow card.
 
 use std::hint::black_box;
 use std::io;
 
 /// Stack that a thread may use without a page fault.
 const STACK: usize = 256 << 10;
-
-/// Blocks from this size on malloc takes from the kernel and gives back one by one; the largest
-/// value that every glibc takes.
-#[cfg(target_env = "gnu")]
-const MAPPED: libc::c_int = if cfg!(target_pointer_width = "64") {
-    32 << 20
-} else {
-    512 << 10
-};
 
 /// Memory can't be locked. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -63,15 +53,12 @@ fn lock_limit() -> Option<libc::rlim_t> {
     (asked == 0).then_some(limit.rlim_cur)
 }
 
-/// Gives back what loading the models left, and tells malloc to keep what is freed from now on:
-/// what comes and goes then comes without page faults.
-pub fn keep() {
+/// Gives memory that is free back to the system: loading a model takes more than the model keeps.
+pub fn trim() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: no pointers; all three may be called at any time.
+    // SAFETY: no pointers; it may be called at any time.
     unsafe {
         libc::malloc_trim(0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED);
     }
 }
 

@@ -88,7 +88,7 @@ impl PlayArgs {
         }
         let info = input.source.info();
         let stations = stations::open(config, input.source)?;
-        memory::keep();
+        memory::trim();
         if config.memory.lock {
             memory::lock().unwrap_or_else(|e| log::warn!("{e}; going on without"));
         }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod demo;
 mod hand_over;
+mod memory_lock;
 mod peers;
 mod pool;
 mod real_camera;

@@ -255,7 +255,7 @@ fn two_threads_do_not_even_ask_a_pool() {
 }
 
 #[test]
-#[ignore = "takes minutes: scripts/steady.sh runs it"]
+#[ignore = "takes minutes: cargo test --test it -- --ignored ten_thousand"]
 fn ten_thousand_frames_and_five_thousand_windows() {
     asks_nobody(630, Classify::Aside, false);
 }
