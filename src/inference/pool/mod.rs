@@ -61,6 +61,9 @@ impl Pool {
             return Ok(None);
         }
         let Some(mut pool) = Self::new() else {
+            log::warn!(
+                "there is no room for another pool: a network will ask the system for memory"
+            );
             return Ok(None);
         };
         // On a thread of its own, as the work will be: what is kept for each thread is then set up
