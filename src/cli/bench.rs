@@ -42,7 +42,7 @@ struct Cost {
     work: &'static str,
     times: u64,
     stages: Vec<(Stage, Quantiles)>,
-    /// Calls to the allocator, and in pools, all together.
+    /// Calls to the allocator, all together.
     allocator: AllocatorCalls,
     page_faults: PageFaults,
 }
@@ -172,13 +172,11 @@ impl fmt::Display for Report {
             let per = |n: u64| n as f64 / cost.times.max(1) as f64;
             writeln!(
                 f,
-                "{} ({} times; {:.1} allocator calls, {:.1} in pools and {:.2} page faults each; {} pool misses)",
+                "{} ({} times; {:.1} allocator calls and {:.2} page faults each)",
                 cost.work,
                 cost.times,
                 per(cost.allocator.total()),
-                per(cost.allocator.pooled),
-                per(cost.page_faults.minor + cost.page_faults.major),
-                cost.allocator.misses
+                per(cost.page_faults.minor + cost.page_faults.major)
             )?;
             for (stage, time) in &cost.stages {
                 writeln!(
