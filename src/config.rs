@@ -34,6 +34,8 @@ pub struct Config {
     pub rules: RulesParams,
     /// What is logged and watched.
     pub health: Health,
+    /// Where the process's memory is.
+    pub memory: Memory,
 }
 
 /// `[camera]`
@@ -182,6 +184,14 @@ impl Default for Health {
             summary_interval: Duration::from_secs(60),
         }
     }
+}
+
+/// `[memory]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Memory {
+    /// Keep all memory from being swapped out or dropped, see [`lock`](crate::memory::lock).
+    pub lock: bool,
 }
 
 /// Why a configuration can't be used.

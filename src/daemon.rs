@@ -13,6 +13,7 @@ use crate::gesture::{
     worker,
 };
 use crate::health::{AllocatorCalls, Memory, Metrics, Stage, Watch, WatchParams, thread_calls};
+use crate::memory;
 use crate::pose::PoseTracker;
 use crate::publish::{Outbox, queue};
 use crate::window::{Grid, Handover, Window, ring};
@@ -193,6 +194,7 @@ impl Running {
             .name(name.into())
             .spawn(move || {
                 let _end = end;
+                memory::touch_stack();
                 work()
             })
             .map_err(DaemonError::Thread)
@@ -321,6 +323,7 @@ struct Health<'a> {
     watch: Watch,
     interval: Duration,
     due: Duration,
+    missed: bool,
 }
 
 impl<'a> Health<'a> {
@@ -330,6 +333,7 @@ impl<'a> Health<'a> {
             watch: Watch::new(WatchParams::default()),
             interval,
             due: SystemClock.now() + interval,
+            missed: false,
         }
     }
 
@@ -338,6 +342,12 @@ impl<'a> Health<'a> {
         let live = self.metrics.live_frames.get();
         if let Some(warning) = self.watch.step(now, live, Memory::now().resident_bytes) {
             log::warn!("{warning}");
+        }
+        let misses = self.metrics.pool_misses();
+        if misses > 0 && !std::mem::replace(&mut self.missed, true) {
+            log::warn!(
+                "a network needed more memory than its pool has: {misses} calls went to the system"
+            );
         }
         if now >= self.due {
             self.due = now + self.interval;

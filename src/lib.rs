@@ -11,7 +11,7 @@
 //! | [`publish`] | events are written where somebody reads them |
 //!
 //! Beside the way stand [`inference`] (tract, the models, our own operators), [`health`]
-//! (counters, memory, allocator calls), [`config`] and [`clock`].
+//! (counters, allocator calls, page faults), [`memory`], [`config`] and [`clock`].
 
 pub mod camera;
 pub mod clock;
@@ -20,6 +20,7 @@ pub mod daemon;
 pub mod gesture;
 pub mod health;
 pub mod inference;
+pub mod memory;
 pub mod pose;
 pub mod publish;
 pub mod window;

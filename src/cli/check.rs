@@ -11,10 +11,11 @@ use palmd::clock::{Clock, SystemClock};
 use palmd::config::Config;
 use palmd::gesture::Score;
 use palmd::inference::Network;
+use palmd::memory;
 use palmd::pose::PoseTracker;
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{Failure, PERMISSION};
 use super::input::{Pace, SourceArgs, camera_params};
 use super::output::Output;
 use super::{ConfigArgs, models, stations};
@@ -83,6 +84,9 @@ impl Check {
             }
         }
         find("source", self.first_frame(&config));
+        if config.memory.lock {
+            find("memory", memory_lock());
+        }
 
         let mut out = Output::create(None)?;
         if self.json {
@@ -132,6 +136,11 @@ impl Check {
             info.name, info.format, info.fps
         ))
     }
+}
+
+fn memory_lock() -> Result<String, Failure> {
+    memory::lock().map_err(|e| Failure::new(PERMISSION, e))?;
+    Ok("it can be locked".into())
 }
 
 fn hand_models(config: &Config, folder: &Path) -> Result<String, Failure> {

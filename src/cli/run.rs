@@ -10,6 +10,7 @@ use palmd::config::Config;
 use palmd::daemon::{self, Classify, Options};
 use palmd::gesture::Event;
 use palmd::health::{Metrics, Snapshot};
+use palmd::memory;
 use palmd::publish::{Line, Stdout, Style};
 
 use super::ConfigArgs;
@@ -87,6 +88,10 @@ impl PlayArgs {
         }
         let info = input.source.info();
         let stations = stations::open(config, input.source)?;
+        memory::trim();
+        if config.memory.lock {
+            memory::lock().unwrap_or_else(|e| log::warn!("{e}; going on without"));
+        }
         let options = Options {
             classify: if self.fast && !info.live {
                 Classify::InLine

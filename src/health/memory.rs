@@ -1,6 +1,7 @@
 //! Memory and page faults, as the kernel counts them.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::ops::{Add, Sub};
 
 /// Memory of this process in bytes; zeros where `/proc` doesn't tell.
@@ -62,31 +63,29 @@ impl Sub for PageFaults {
     }
 }
 
-/// The calling thread's page faults so far. Allocates.
+/// The calling thread's page faults so far. Doesn't allocate.
 #[must_use]
 pub fn thread_page_faults() -> PageFaults {
-    page_faults("/proc/thread-self/stat")
+    page_faults(libc::RUSAGE_THREAD)
 }
 
-/// The process's page faults so far. Allocates.
+/// The process's page faults so far. Doesn't allocate.
 #[must_use]
 pub fn process_page_faults() -> PageFaults {
-    page_faults("/proc/self/stat")
+    page_faults(libc::RUSAGE_SELF)
 }
 
-fn page_faults(stat: &str) -> PageFaults {
-    let stat = fs::read_to_string(stat).unwrap_or_default();
-    // The fields are counted from after the command's name, which may hold spaces and brackets.
-    let mut fields = stat
-        .rsplit_once(')')
-        .map_or("", |(_, rest)| rest)
-        .split_whitespace()
-        .skip(7)
-        .step_by(2)
-        .map(|n| n.parse().unwrap_or(0));
+fn page_faults(whose: libc::c_int) -> PageFaults {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: zeros are a usage, and it is a place for the answer.
+    let usage = unsafe {
+        libc::getrusage(whose, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let count = |n: libc::c_long| u64::try_from(n).unwrap_or(0);
     PageFaults {
-        minor: fields.next().unwrap_or(0),
-        major: fields.next().unwrap_or(0),
+        minor: count(usage.ru_minflt),
+        major: count(usage.ru_majflt),
     }
 }
 

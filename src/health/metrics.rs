@@ -114,6 +114,8 @@ struct Calls {
     allocations: Counter,
     frees: Counter,
     reallocations: Counter,
+    pooled: Counter,
+    misses: Counter,
 }
 
 impl Calls {
@@ -121,6 +123,8 @@ impl Calls {
         self.allocations.set(calls.allocations);
         self.frees.set(calls.frees);
         self.reallocations.set(calls.reallocations);
+        self.pooled.set(calls.pooled);
+        self.misses.set(calls.misses);
     }
 
     fn get(&self) -> AllocatorCalls {
@@ -128,6 +132,8 @@ impl Calls {
             allocations: self.allocations.get(),
             frees: self.frees.get(),
             reallocations: self.reallocations.get(),
+            pooled: self.pooled.get(),
+            misses: self.misses.get(),
         }
     }
 }
@@ -172,6 +178,12 @@ impl Metrics {
     /// The classifier thread's allocator calls since its loop began.
     pub fn set_classifier_calls(&self, calls: AllocatorCalls) {
         self.classifier_calls.set(calls);
+    }
+
+    /// Calls of both threads that a full pool passed on to the system.
+    #[must_use]
+    pub fn pool_misses(&self) -> u64 {
+        self.vision_calls.misses.get() + self.classifier_calls.misses.get()
     }
 
     /// Reads everything. Allocates: not for the hot loops.
@@ -263,6 +275,7 @@ impl std::fmt::Display for Snapshot {
             f,
             "frames {} (skipped {}, bad {}), frame time median {:.1} ms p95 {:.1} ms, \
              buffers held {} (peak {}), poses {} (lost {}), windows {} (skipped {}), events {} (lost {}), \
+             allocator calls {} vision {} classifier (in pools {} and {}, missed {}), \
              resident {:.1} MB, page faults {} minor {} major",
             self.frames,
             self.frames_skipped,
@@ -277,6 +290,11 @@ impl std::fmt::Display for Snapshot {
             self.windows_skipped,
             self.events,
             self.events_lost,
+            self.vision_calls.total(),
+            self.classifier_calls.total(),
+            self.vision_calls.pooled,
+            self.classifier_calls.pooled,
+            self.vision_calls.misses + self.classifier_calls.misses,
             self.memory.resident_bytes as f64 / 1e6,
             self.page_faults.minor,
             self.page_faults.major,

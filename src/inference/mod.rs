@@ -12,6 +12,7 @@
 //! - `kernels`: the arithmetic of a layer, written once over the vectors of `simd`;
 //! - `network`: the whole, ready to run. The caller writes [`Network::input`] in place, calls
 //!   [`Network::run`], and reads [`Network::output`].
+//! - `pool`: memory for the operators that stay tract's, which allocate.
 
 mod error;
 mod fold;
@@ -19,6 +20,7 @@ mod kernels;
 mod model_file;
 mod network;
 mod plan;
+pub(crate) mod pool;
 mod prelu;
 mod simd;
 #[cfg(test)]
@@ -28,4 +30,5 @@ pub use error::{InferenceError, ModelError};
 pub use fold::Folding;
 pub use model_file::{Expectation, ExpectedOutput};
 pub use network::{LayerCost, Network};
+pub use pool::Pool;
 pub use simd::InstructionSet;

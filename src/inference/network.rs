@@ -11,6 +11,7 @@ use super::fold::{self, Folding};
 use super::kernels::AlignedBox;
 use super::model_file::{self, Expectation};
 use super::plan::{Layer, Plan};
+use super::pool::Pool;
 use super::simd::InstructionSet;
 
 /// One model, ready to run again and again on one thread.
@@ -24,6 +25,9 @@ pub struct Network {
     outputs: TVec<TValue>,
     output_shapes: Vec<Vec<usize>>,
     folding: Folding,
+    /// For operators that allocate; `None` if there are none. The last field, so that what is
+    /// from it is dropped before it.
+    pool: Option<Pool>,
 }
 
 impl Network {
@@ -60,12 +64,16 @@ impl Network {
             outputs: tvec![],
             output_shapes,
             folding,
+            pool: None,
         };
         log::info!("{}: {}", path.display(), network.folding);
         // What fails, fails at load; and the outputs are there from the beginning.
-        network
-            .infer()
-            .map_err(|e| ModelError::graph(path, expect, &e))?;
+        let failed = |e| ModelError::graph(path, expect, &e);
+        if network.folding.kept.is_empty() {
+            network.infer().map_err(failed)?;
+        } else {
+            network.pool = Pool::warm_up(|| network.infer()).map_err(failed)?;
+        }
         Ok(network)
     }
 
@@ -91,11 +99,23 @@ impl Network {
     /// # Errors
     /// [`InferenceError`] when an operator fails; the outputs are then empty.
     pub fn run(&mut self) -> Result<(), InferenceError> {
-        self.infer().map_err(|error| InferenceError {
+        let mut pool = self.pool.take();
+        let done = match &mut pool {
+            Some(pool) => pool.enter(|| self.infer()),
+            None => self.infer(),
+        };
+        self.pool = pool;
+        done.map_err(|error| InferenceError {
             path: self.path.clone(),
             purpose: self.purpose,
             reason: format!("{error:#}"),
         })
+    }
+
+    /// Memory of the pool in which its operators allocate; 0 if none of them does.
+    #[must_use]
+    pub fn pool_bytes(&self) -> usize {
+        self.pool.as_ref().map_or(0, Pool::bytes)
     }
 
     fn infer(&mut self) -> TractResult<()> {
@@ -191,8 +211,7 @@ fn layer_costs(plan: &Plan, input: &[f32], runs: usize) -> Vec<LayerCost> {
 fn optimize(model: TypedModel) -> TractResult<(TypedModel, Folding)> {
     let set =
         InstructionSet::chosen().map_err(|e| format_err!("{}: {e}", InstructionSet::VARIABLE))?;
-    let mut model = model.into_decluttered()?;
-    let folding = fold::fold(&mut model, set)?;
+    let (mut model, folding) = fold::fold(&model.into_decluttered()?, set)?;
     model.optimize()?;
     Ok((model, folding))
 }

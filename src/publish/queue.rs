@@ -8,6 +8,7 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::gesture::Event;
 use crate::health::Metrics;
+use crate::memory;
 
 /// The sending half. Belongs to one thread.
 pub struct Outbox {
@@ -24,7 +25,8 @@ pub struct Inbox {
 /// A queue of at most `capacity` events to the thread `reader`, which is woken for each.
 #[must_use]
 pub fn queue(capacity: usize, reader: Thread, metrics: Arc<Metrics>) -> (Outbox, Inbox) {
-    let (producer, consumer) = HeapRb::new(capacity).split();
+    let (mut producer, consumer) = HeapRb::new(capacity).split();
+    memory::touch(producer.vacant_slices_mut().0);
     let outbox = Outbox {
         ring: producer,
         reader,

@@ -9,11 +9,14 @@ use ringbuf::traits::{Consumer as _, Observer as _, Producer as _, Split as _};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use super::Handover;
+use crate::memory;
 
-/// Makes a ring with room for `capacity` items (at least one). All its memory is allocated here.
+/// Makes a ring with room for `capacity` items (at least one). All its memory is allocated here,
+/// and brought in.
 #[must_use]
 pub fn ring(capacity: usize) -> (Producer, Consumer) {
-    let (producer, consumer) = HeapRb::new(capacity.max(1)).split();
+    let (mut producer, consumer) = HeapRb::new(capacity.max(1)).split();
+    memory::touch(producer.vacant_slices_mut().0);
     let shared = Arc::new(Shared::default());
     (
         Producer {

@@ -3,11 +3,15 @@
 mod bad_input;
 mod demo;
 mod hand_over;
+mod memory_lock;
 mod peers;
+mod pool;
 mod real_camera;
 mod rendered;
 mod signals;
+mod steady;
 mod threads;
+mod users_models;
 
 use std::path::PathBuf;
 

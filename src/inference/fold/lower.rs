@@ -14,7 +14,7 @@ use crate::inference::simd::{CHUNK, InstructionSet};
 
 /// A plan and the outlets that it takes and replaces, in its order.
 pub struct Lowered {
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     pub inputs: Vec<OutletId>,
     pub outputs: Vec<OutletId>,
 }
@@ -84,7 +84,7 @@ pub fn lower(
         lowering.give(outlet)?;
     }
     Ok(Lowered {
-        plan: lowering.builder.finish(),
+        plan: Arc::new(lowering.builder.finish()),
         inputs,
         outputs,
     })

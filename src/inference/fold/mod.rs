@@ -21,6 +21,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::plan::Plan;
 use super::simd::InstructionSet;
 use folded_op::FoldedOp;
+use lower::Lowered;
 use operator::Operator;
 
 /// What became of a model's nodes.
@@ -80,7 +81,7 @@ impl fmt::Display for Folding {
 }
 
 /// Folds what can be folded of a decluttered model.
-pub fn fold(model: &mut TypedModel, set: InstructionSet) -> TractResult<Folding> {
+pub fn fold(model: &TypedModel, set: InstructionSet) -> TractResult<(TypedModel, Folding)> {
     let order = model.eval_order()?;
     let mut operators: BTreeMap<usize, Operator> = BTreeMap::new();
     for &node in &order {
@@ -88,41 +89,96 @@ pub fn fold(model: &mut TypedModel, set: InstructionSet) -> TractResult<Folding>
             operators.insert(node, operator);
         }
     }
-    let segments = segments::of(model, &order, &operators);
-    let folded: usize = segments.iter().map(Vec::len).sum();
-    let mut plans = Vec::new();
-    let mut patches = Vec::new();
-    for segment in &segments {
-        let lowered = lower::lower(model, segment, &operators, set)?;
-        let plan = Arc::new(lowered.plan);
+    let mut folding = Folding {
+        instruction_set: set,
+        folded: 0,
+        plans: Vec::new(),
+        kept: Vec::new(),
+    };
+    let mut new = Rebuilt::of(model, &order)?;
+    for level in segments::levels(model, &order, &operators) {
+        if !level.ours.is_empty() {
+            let lowered = lower::lower(model, &level.ours, &operators, set)?;
+            folding.folded += level.ours.len();
+            folding.plans.push(Arc::clone(&lowered.plan));
+            new.wire_plan(&lowered)?;
+        }
+        for &id in &level.kept {
+            let node = &model.nodes[id];
+            folding
+                .kept
+                .push((node.name.clone(), node.op.name().into_owned()));
+            new.wire(id)?;
+        }
+    }
+    Ok((new.finish()?, folding))
+}
+
+/// The model anew, node by node, with plans in the place of what is folded.
+struct Rebuilt<'a> {
+    old: &'a TypedModel,
+    new: TypedModel,
+    outlets: BTreeMap<OutletId, OutletId>,
+}
+
+impl<'a> Rebuilt<'a> {
+    /// With sources and constants.
+    fn of(old: &'a TypedModel, order: &[usize]) -> TractResult<Self> {
+        let mut new = TypedModel {
+            symbols: old.symbols.clone(),
+            ..TypedModel::default()
+        };
+        let mut outlets = BTreeMap::new();
+        for &input in &old.inputs {
+            let name = old.nodes[input.node].name.as_str();
+            let source = new.add_source(name, old.outlet_fact(input)?.clone())?;
+            outlets.insert(input, source);
+        }
+        let mut rebuilt = Self { old, new, outlets };
+        for &id in order {
+            let is_input = rebuilt.outlets.contains_key(&OutletId::new(id, 0));
+            if segments::is_given(&old.nodes[id]) && !is_input {
+                rebuilt.wire(id)?;
+            }
+        }
+        Ok(rebuilt)
+    }
+
+    fn outlets(&self, old: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let outlet = |outlet| self.outlets.get(outlet).copied();
+        let all: Option<_> = old.iter().map(outlet).collect();
+        all.context("a node comes after all that it needs")
+    }
+
+    /// A node as it is.
+    fn wire(&mut self, id: usize) -> TractResult<()> {
+        let node = &self.old.nodes[id];
+        let inputs = self.outlets(&node.inputs)?;
+        let outlets = self.new.wire_node(&node.name, node.op.clone(), &inputs)?;
+        let old = (0..).map(|slot| OutletId::new(id, slot));
+        self.outlets.extend(old.zip(outlets));
+        Ok(())
+    }
+
+    fn wire_plan(&mut self, lowered: &Lowered) -> TractResult<()> {
         let facts = |outlets: &[OutletId]| -> TractResult<Vec<TypedFact>> {
-            let fact = |&outlet| Ok(model.outlet_fact(outlet)?.without_value());
+            let fact = |&outlet| Ok(self.old.outlet_fact(outlet)?.without_value());
             outlets.iter().map(fact).collect()
         };
-        let op = FoldedOp::new(&plan, facts(&lowered.inputs)?, facts(&lowered.outputs)?);
-        let mut patch = TypedModelPatch::new("fold");
-        let inputs = patch.taps(model, &lowered.inputs)?;
-        let name = format!("folded.{}", plans.len());
-        let outputs = patch.wire_node(name, op, &inputs)?;
-        for (&old, new) in lowered.outputs.iter().zip(outputs) {
-            patch.shunt_outside(model, old, new)?;
-        }
-        plans.push(plan);
-        patches.push(patch);
+        let (inputs, outputs) = (facts(&lowered.inputs)?, facts(&lowered.outputs)?);
+        let op = FoldedOp::new(&lowered.plan, inputs, outputs);
+        let name = format!("folded.{}", self.new.nodes.len());
+        let outlets = self
+            .new
+            .wire_node(name, op, &self.outlets(&lowered.inputs)?)?;
+        self.outlets
+            .extend(lowered.outputs.iter().copied().zip(outlets));
+        Ok(())
     }
-    for patch in patches {
-        patch.apply(model)?;
+
+    fn finish(mut self) -> TractResult<TypedModel> {
+        let outputs = self.outlets(&self.old.outputs)?;
+        self.new.select_output_outlets(&outputs)?;
+        Ok(self.new)
     }
-    model.compact()?;
-    let nodes = model.eval_order()?.into_iter().map(|id| &model.nodes[id]);
-    let kept = nodes
-        .filter(|node| !node.op_is::<FoldedOp>() && !segments::is_given(node))
-        .map(|node| (node.name.clone(), node.op.name().into_owned()))
-        .collect();
-    Ok(Folding {
-        instruction_set: set,
-        folded,
-        plans,
-        kept,
-    })
 }

@@ -1,0 +1,282 @@
+//! The steady state: once they are warm, the vision thread and the classifier thread ask nobody
+//! for memory and touch none that isn't there.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use palmd::camera::synthetic::{Script, Synthetic};
+use palmd::camera::{
+    Frame, Image, Next, PixelFormat, Range, Source, SourceError, SourceInfo, SourceStats,
+};
+use palmd::daemon::{self, Classify, Options, Stations};
+use palmd::gesture::{Classifier, Event, RecognizerParams, Score, ScoreError};
+use palmd::health::{AllocatorCalls, Metrics, PageFaults, thread_calls, thread_page_faults};
+use palmd::pose::{PoseParams, PoseTracker};
+use palmd::window::{Grid, GridParams, Window};
+
+const SIZE: (u32, u32) = (320, 240);
+
+/// The hand is in view for this many frames, and then away for a few: it comes and goes for as
+/// long as the film is played.
+const SEEN: usize = 30;
+const HIDDEN: usize = 6;
+
+/// Rounds of the film before anything is counted.
+const WARM_UP: usize = 1;
+
+/// What a thread asked for between two moments.
+#[derive(Debug, Default, Clone, Copy)]
+struct Meter {
+    before: Option<(AllocatorCalls, PageFaults)>,
+    times: u64,
+    calls: AllocatorCalls,
+    faults: PageFaults,
+}
+
+impl Meter {
+    /// The first call begins, and each further one ends.
+    fn read(&mut self) {
+        let now = (thread_calls(), thread_page_faults());
+        let before = self.before.get_or_insert(now);
+        self.calls = now.0 - before.0;
+        self.faults = now.1 - before.1;
+        self.times += 1;
+    }
+}
+
+/// Pictures of the hand in the format YUYV, handed out again and again like a camera's.
+struct Film {
+    pictures: Vec<Vec<u8>>,
+    rounds: usize,
+    next: usize,
+    /// Allocates in each frame.
+    fault: bool,
+    meter: Arc<Mutex<Meter>>,
+}
+
+impl Film {
+    fn new(rounds: usize, meter: &Arc<Mutex<Meter>>) -> Self {
+        let (width, height) = SIZE;
+        let script = format!("size {width}x{height}; fist 3s");
+        let mut hand = Synthetic::new(Script::parse(&script).expect("a script"));
+        let held = 30..30 + SEEN as u64;
+        let mut pictures: Vec<_> = held.map(|i| yuyv(hand.draw(i))).collect();
+        let nothing = Script::parse(&format!("size {width}x{height}; hide 1s"));
+        let mut nothing = Synthetic::new(nothing.expect("a script"));
+        pictures.extend((0..HIDDEN as u64).map(|i| yuyv(nothing.draw(i))));
+        Self {
+            pictures,
+            rounds: WARM_UP + rounds,
+            next: 0,
+            fault: false,
+            meter: Arc::clone(meter),
+        }
+    }
+}
+
+/// Two pixels of R G B, four bytes of Y U Y V (BT.601, full range).
+fn yuyv(rgb: &[u8]) -> Vec<u8> {
+    let pair = |two: &[u8]| {
+        let y = |i: usize| {
+            let [r, g, b] = [0, 1, 2].map(|c| f32::from(two[3 * i + c]));
+            0.299 * r + 0.587 * g + 0.114 * b
+        };
+        let mean = |c: usize| (f32::from(two[c]) + f32::from(two[c + 3])) / 2.0;
+        let luma = (y(0) + y(1)) / 2.0;
+        let u = 128.0 + (mean(2) - luma) / 1.772;
+        let v = 128.0 + (mean(0) - luma) / 1.402;
+        [y(0), u, y(1), v].map(|x| x.round() as u8)
+    };
+    rgb.chunks_exact(6).flat_map(pair).collect()
+}
+
+impl Source for Film {
+    fn next_frame(&mut self, _: Duration) -> Result<Next<'_>, SourceError> {
+        if self.next >= WARM_UP * self.pictures.len() {
+            self.meter.lock().expect("no panic").read();
+        }
+        if self.next >= self.rounds * self.pictures.len() {
+            return Ok(Next::End);
+        }
+        if self.fault {
+            std::hint::black_box(vec![self.next]);
+        }
+        let i = self.next;
+        self.next += 1;
+        let (width, height) = (SIZE.0 as usize, SIZE.1 as usize);
+        let image = Image {
+            format: PixelFormat::Yuyv,
+            range: Range::Full,
+            width,
+            height,
+            planes: [&self.pictures[i % self.pictures.len()], &[], &[]],
+            strides: [width * 2, 0, 0],
+        };
+        let t = Duration::from_secs(i as u64) / 30;
+        Ok(Next::Frame(Frame::borrowed(image, i as u64, t)))
+    }
+
+    fn info(&self) -> SourceInfo {
+        SourceInfo {
+            name: "film".into(),
+            size: SIZE,
+            fps: 30.0,
+            format: "YUYV".into(),
+            live: false,
+            stills: false,
+            frames: None,
+        }
+    }
+
+    fn stats(&self) -> SourceStats {
+        SourceStats::default()
+    }
+}
+
+/// A classifier that is looked at.
+struct Metered {
+    classifier: Classifier,
+    warm_up: u64,
+    /// Allocates in each window.
+    fault: bool,
+    meter: Arc<Mutex<Meter>>,
+}
+
+impl Score for Metered {
+    fn labels(&self) -> &[Arc<str>] {
+        self.classifier.labels()
+    }
+
+    fn score(&mut self, window: &Window) -> Result<&[f32], ScoreError> {
+        match self.warm_up.checked_sub(1) {
+            Some(left) => self.warm_up = left,
+            None => self.meter.lock().expect("no panic").read(),
+        }
+        if self.fault {
+            std::hint::black_box(vec![self.warm_up]);
+        }
+        self.classifier.score(window)
+    }
+}
+
+/// The meters of the vision thread (by frames) and of the classifier's (by windows), and whether
+/// gestures were seen.
+struct Run {
+    vision: Meter,
+    classifier: Meter,
+    gestures: u64,
+}
+
+fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
+    let (vision, classifier) = <(Arc<Mutex<Meter>>, Arc<Mutex<Meter>>)>::default();
+    let mut source = Film::new(rounds, &vision);
+    source.fault = fault;
+    let gestures = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/gestures.onnx");
+    let stations = Stations {
+        source: Box::new(source),
+        tracker: PoseTracker::load(models, PoseParams::default()).expect("the hand models"),
+        grid: Grid::new(GridParams::default()),
+        scorer: Metered {
+            classifier: Classifier::load(&gestures, None).expect("the classifier"),
+            warm_up: (SEEN / 4 * WARM_UP) as u64,
+            fault,
+            meter: Arc::clone(&classifier),
+        },
+    };
+    let options = Options {
+        classify,
+        recognizer: RecognizerParams::default(),
+        summary_interval: Duration::from_secs(3600),
+    };
+    let mut events = 0;
+    daemon::run(
+        stations,
+        &options,
+        &Arc::new(Metrics::default()),
+        &Arc::new(AtomicBool::new(false)),
+        |event| {
+            events += u64::from(matches!(event, Event::Gesture(_)));
+            Ok(())
+        },
+    )
+    .expect("the daemon");
+    let read = |meter: Arc<Mutex<Meter>>| *meter.lock().expect("no panic");
+    Run {
+        vision: read(vision),
+        classifier: read(classifier),
+        gestures: events,
+    }
+}
+
+/// Frames and windows in a round of the film: the grid has half as many poses as there are
+/// frames, and the first ones of a hand are no window yet.
+fn enough(rounds: usize) -> (u64, u64) {
+    let frames = rounds * (SEEN + HIDDEN);
+    let windows = rounds * (SEEN / 2 - 8);
+    (frames as u64, windows as u64)
+}
+
+fn asks_nobody(rounds: usize, classify: Classify, pooled: bool) {
+    let Some(models) = super::hand_models_folder() else {
+        return;
+    };
+    // The kernel may move a page at any time, which is a fault as well; but hardly in three runs.
+    let runs = || run(&models, rounds, classify, false);
+    let mut seen = runs();
+    for _ in 0..2 {
+        let faults = seen.vision.faults + seen.classifier.faults;
+        if faults != PageFaults::default() {
+            seen = runs();
+        }
+    }
+    let (frames, windows) = enough(rounds);
+    assert!(seen.vision.times > frames, "{:?}", seen.vision);
+    assert!(seen.classifier.times > windows, "{:?}", seen.classifier);
+    assert!(seen.gestures > 0);
+    for (thread, meter) in [("vision", seen.vision), ("classifier", seen.classifier)] {
+        let calls = meter.calls;
+        assert!(
+            calls.total() == 0 && calls.misses == 0,
+            "{thread}: {meter:?}"
+        );
+        assert_eq!(meter.faults, PageFaults::default(), "{thread}: {meter:?}");
+        assert!(pooled || calls.pooled == 0, "{thread}: {meter:?}");
+    }
+}
+
+#[test]
+fn two_threads_ask_the_system_for_nothing() {
+    asks_nobody(2, Classify::Aside, true);
+}
+
+#[test]
+fn a_single_thread_asks_the_system_for_nothing() {
+    asks_nobody(1, Classify::InLine, true);
+}
+
+#[test]
+fn two_threads_do_not_even_ask_a_pool() {
+    asks_nobody(2, Classify::Aside, false);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --test it -- --ignored ten_thousand"]
+fn ten_thousand_frames_and_five_thousand_windows() {
+    asks_nobody(720, Classify::Aside, false);
+}
+
+#[test]
+fn a_single_vec_would_be_seen() {
+    let Some(models) = super::hand_models_folder() else {
+        return;
+    };
+    let seen = run(&models, 1, Classify::Aside, true);
+    // The first reading of a meter is before the first one of these.
+    let vecs = |meter: &Meter| meter.times - 1;
+    for meter in [seen.vision, seen.classifier] {
+        let (calls, vecs) = (meter.calls, vecs(&meter));
+        assert_eq!((calls.allocations, calls.frees), (vecs, vecs), "{meter:?}");
+    }
+}
