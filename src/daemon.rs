@@ -286,6 +286,8 @@ impl Vision {
                         Err(_) => self.metrics.frame_errors.add(1),
                     }
                     self.metrics.frames.add(1);
+                    let skipped = self.tracker.searches_skipped();
+                    self.metrics.searches_skipped.set(skipped);
                     self.metrics.record(Stage::Frame, clock.now() - began);
                     self.metrics.record_frame(&self.tracker.times());
                 }

@@ -96,6 +96,7 @@ pub struct Metrics {
     pub live_frames: Gauge,
     pub live_frames_peak: Gauge,
     pub hands: Gauge,
+    pub searches_skipped: Counter,
     pub poses: Counter,
     pub poses_lost: Counter,
     pub windows: Counter,
@@ -185,6 +186,7 @@ impl Metrics {
             live_frames: self.live_frames.get(),
             live_frames_peak: self.live_frames_peak.get(),
             hands: self.hands.get(),
+            searches_skipped: self.searches_skipped.get(),
             poses: self.poses.get(),
             poses_lost: self.poses_lost.get(),
             windows: self.windows.get(),
@@ -219,6 +221,9 @@ pub struct Snapshot {
     pub live_frames_peak: u64,
     /// Hands in view.
     pub hands: u64,
+    /// Frames without a hand that weren't searched for one, because nothing moved or because
+    /// another was searched shortly before.
+    pub searches_skipped: u64,
     /// Poses handed over to the classifier thread.
     pub poses: u64,
     /// Poses lost because the ring was full.

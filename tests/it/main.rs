@@ -3,6 +3,7 @@
 mod bad_input;
 mod demo;
 mod hand_over;
+mod idle;
 mod peers;
 mod real_camera;
 mod rendered;
