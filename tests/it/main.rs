@@ -3,10 +3,10 @@
 mod bad_input;
 mod demo;
 mod hand_over;
-mod idle;
 mod peers;
 mod real_camera;
 mod rendered;
+mod search;
 mod signals;
 mod threads;
 
