@@ -44,6 +44,11 @@ const LEFT_FRAMES: u8 = 4;
 /// Brightness, as sums of samples.
 type Cells = [u16; CELLS];
 
+/// Every fifth cell is enough for medians and quartiles, and is spread over all columns.
+const STEP: usize = 5;
+const SOME: usize = CELLS.div_ceil(STEP);
+type SomeCells = heapless::Vec<u16, SOME>;
+
 /// Compares pictures with the one that was last searched. Doesn't allocate.
 #[derive(Debug)]
 pub struct MotionGate {
@@ -55,7 +60,7 @@ pub struct MotionGate {
     usual: [f32; CELLS],
     /// Frames for which a cell still belongs to a followed hand.
     held: [u8; CELLS],
-    scratch: Cells,
+    change: Cells,
 }
 
 impl Default for MotionGate {
@@ -65,7 +70,7 @@ impl Default for MotionGate {
             searched: [0; CELLS],
             usual: [0.0; CELLS],
             held: [0; CELLS],
-            scratch: [0; CELLS],
+            change: [0; CELLS],
         }
     }
 }
@@ -76,17 +81,16 @@ impl MotionGate {
     pub fn moved(&mut self, image: &Image<'_>, followed: &[Region]) -> bool {
         read_cells(image, &mut self.now);
         self.leave_aside(image, followed);
-        let exposure = Exposure::between(&self.searched, &self.now, &mut self.scratch);
-        let changes = &mut self.scratch;
-        for ((change, &before), &now) in changes.iter_mut().zip(&self.searched).zip(&self.now) {
+        let exposure = Exposure::between(&self.searched, &self.now);
+        for ((change, &before), &now) in self.change.iter_mut().zip(&self.searched).zip(&self.now) {
             *change = exposure.apply(before).abs_diff(now);
         }
+        let noise = noise_limit(&self.change);
         let mut moved = 0;
-        let noise = noise_limit(*changes);
-        for ((change, usual), held) in changes.iter().zip(&mut self.usual).zip(&self.held) {
-            let over = *change > noise && f32::from(*change) > OVER_USUAL * *usual;
+        for ((&change, usual), held) in self.change.iter().zip(&mut self.usual).zip(&self.held) {
+            let over = change > noise && f32::from(change) > OVER_USUAL * *usual;
             moved += usize::from(over && *held == 0);
-            *usual += USUAL_WEIGHT * (f32::from(*change) - *usual);
+            *usual += USUAL_WEIGHT * (f32::from(change) - *usual);
         }
         moved >= MOVED_CELLS
     }
@@ -153,9 +157,12 @@ fn read_cells(image: &Image<'_>, cells: &mut Cells) {
 }
 
 /// What noise alone hardly ever changes a cell by.
-fn noise_limit(mut changes: Cells) -> u16 {
-    let quartile = *changes.select_nth_unstable(CELLS / 4).1;
-    (quartile.saturating_mul(OVER_QUARTILE)).clamp(LEAST_CHANGE, NOISE_LIMIT)
+fn noise_limit(change: &Cells) -> u16 {
+    let mut some: SomeCells = change.iter().step_by(STEP).copied().collect();
+    let (_, quartile, _) = some.select_nth_unstable(SOME / 4);
+    quartile
+        .saturating_mul(OVER_QUARTILE)
+        .clamp(LEAST_CHANGE, NOISE_LIMIT)
 }
 
 /// How a picture's brightness became another's: by a gain and an offset.
@@ -168,16 +175,14 @@ struct Exposure {
 }
 
 impl Exposure {
-    fn between(before: &Cells, now: &Cells, scratch: &mut Cells) -> Self {
-        *scratch = *before;
-        let dark = *scratch.select_nth_unstable(CELLS / 3).1;
-        let bright = *scratch.select_nth_unstable(2 * CELLS / 3).1;
-        let mut medians = |is_in: &dyn Fn(u16) -> bool| {
-            let is_in = |(before, _): &(&u16, &u16)| is_in(**before);
-            let cells = before.iter().zip(now).filter(is_in);
-            let x = median(cells.clone().map(|(before, _)| *before), scratch);
-            let y = median(cells.map(|(_, now)| *now), scratch);
-            (x, y)
+    fn between(before: &Cells, now: &Cells) -> Self {
+        let mut sorted: SomeCells = before.iter().step_by(STEP).copied().collect();
+        let dark = *sorted.select_nth_unstable(SOME / 3).1;
+        let bright = *sorted.select_nth_unstable(2 * SOME / 3).1;
+        let medians = |is_in: &dyn Fn(u16) -> bool| {
+            let cells = before.iter().zip(now).step_by(STEP);
+            let (mut x, mut y): (SomeCells, SomeCells) = cells.filter(|(x, _)| is_in(**x)).unzip();
+            (median(&mut x), median(&mut y))
         };
         let (x0, y0) = medians(&|before| before <= dark);
         let (x1, y1) = medians(&|before| before >= bright);
@@ -195,11 +200,10 @@ impl Exposure {
     }
 }
 
-/// The median of at least one and at most [`CELLS`] numbers.
-fn median(numbers: impl Iterator<Item = u16>, scratch: &mut Cells) -> f32 {
-    let count = scratch.iter_mut().zip(numbers).map(|(to, n)| *to = n);
-    let count = count.count();
-    f32::from(*scratch[..count].select_nth_unstable(count / 2).1)
+/// The median of at least one number.
+fn median(numbers: &mut [u16]) -> f32 {
+    let middle = numbers.len() / 2;
+    f32::from(*numbers.select_nth_unstable(middle).1)
 }
 
 #[cfg(test)]
