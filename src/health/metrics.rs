@@ -209,7 +209,8 @@ impl Metrics {
 pub struct Snapshot {
     /// Frames worked on.
     pub frames: u64,
-    /// Complete frames given back unseen because a newer one was there.
+    /// Complete frames given back unseen, because a newer one was there or, while nobody is there,
+    /// to save the decoding.
     pub frames_skipped: u64,
     /// Broken frames.
     pub frames_bad: u64,

@@ -54,6 +54,7 @@ pub struct Search {
     /// Time that hasn't been spent on searches for a second hand.
     saved: Duration,
     skipped: u64,
+    idle: bool,
 }
 
 impl Search {
@@ -70,6 +71,7 @@ impl Search {
             followed: 0,
             saved: Duration::ZERO,
             skipped: 0,
+            idle: false,
         }
     }
 
@@ -87,6 +89,7 @@ impl Search {
         if lost {
             self.last_loss = Some(t);
         }
+        self.idle = false;
         if followed.len() >= self.hands {
             return false;
         }
@@ -97,10 +100,10 @@ impl Search {
                 if self.gate.moved(image, &[]) {
                     self.last_motion = Some(t);
                 }
-                within(self.last_loss, t, LOSS_LASTS)
-                    || self.waited(t, idle)
-                    || within(self.last_motion, t, MOTION_LASTS)
-                        && self.waited(t, self.params.interval)
+                let lost = within(self.last_loss, t, LOSS_LASTS);
+                let moving = within(self.last_motion, t, MOTION_LASTS);
+                self.idle = !lost && !moving;
+                lost || moving && self.waited(t, self.params.interval) || self.waited(t, idle)
             }
             (Some(idle), _) => {
                 let price = self.params.second_hand_interval;
@@ -132,6 +135,11 @@ impl Search {
     /// Frames without a hand that weren't searched.
     pub fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// Whether the motion gate saw nothing in the last frame, nor shortly before.
+    pub fn is_idle(&self) -> bool {
+        self.idle
     }
 
     fn waited(&self, t: Duration, interval: Duration) -> bool {
@@ -228,6 +236,7 @@ mod tests {
         let skipped = watch.search.skipped();
         assert_eq!(watch.searches(300, |_| HAND, &[]), 10);
         assert_eq!(watch.search.skipped() - skipped, 290);
+        assert!(watch.search.is_idle());
     }
 
     #[test]
@@ -236,6 +245,7 @@ mod tests {
         watch.searches(100, |_| HAND, &[]);
         let moving = |i| [16 * i, 0];
         assert!(watch.see(&[HAND, moving(1)], &[]));
+        assert!(!watch.search.is_idle());
         assert_eq!(watch.searches(10, |i| moving(2 + i), &[]), 5);
         // At rest it may be found that wasn't in motion.
         assert_eq!(watch.searches(10, |_| moving(11), &[]), 4);
@@ -247,6 +257,7 @@ mod tests {
         let mut watch = Watch::new(LIVE, 1);
         watch.searches(100, |_| HAND, &[REGION]);
         assert_eq!(watch.searches(30, |_| HAND, &[]), 30);
+        assert!(!watch.search.is_idle());
         assert_eq!(watch.searches(90, |_| HAND, &[]), 3);
     }
 

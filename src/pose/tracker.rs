@@ -148,6 +148,12 @@ impl PoseTracker {
         self.search.skipped()
     }
 
+    /// Whether there was no hand in the last frame and nothing moved; never without a motion gate.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.tracks.is_empty() && self.search.is_idle()
+    }
+
     /// The tracks so far, as candidates for this frame.
     fn followed(&mut self) -> heapless::Vec<Candidate, MAX_HANDS> {
         let tracks = std::mem::take(&mut self.tracks);
