@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod demo;
+mod frame_memory;
 mod hand_over;
 mod peers;
 mod real_camera;

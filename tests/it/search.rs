@@ -19,19 +19,24 @@ const SCENES: [&str; 4] = [
 /// Palm detection costs so many times what following a hand does.
 const SEARCH_COST: f32 = 2.2;
 
+/// A camera that sends JPEG delivers no more while the tracker is idle.
+const IDLE_FRAMES: Duration = Duration::from_millis(75);
+
 /// When the first hand is found from `from` on, and the share of frames searched until then.
 fn found(tracker: &mut PoseTracker, scene: &str, from: Duration) -> (Duration, f32) {
     let script = Script::parse(&format!("size 320x240; {scene}")).expect("a script");
     let mut hand = Synthetic::new(script);
     tracker.forget();
     let (mut frames, mut searched) = (0, 0);
+    let mut last = Duration::ZERO;
     while let Next::Frame(frame) = hand.next_frame(Duration::ZERO).expect("a frame") {
-        if frame.t < from {
+        let t = frame.t;
+        frames += u32::from(t >= from);
+        if t < from || tracker.is_idle() && t - last < IDLE_FRAMES {
             continue;
         }
-        let t = frame.t;
+        last = t;
         let hands = tracker.process(&frame).expect("poses").hands.len();
-        frames += 1;
         searched += u32::from(tracker.times().palm.is_some());
         if hands > 0 {
             return (t, searched as f32 / frames as f32);
@@ -104,12 +109,12 @@ fn a_second_hand_is_found_soon_although_few_frames_are_searched() {
             ..PoseParams::default()
         };
         let mut tracker = PoseTracker::load(&models, params).expect("the hand models");
-        let mut scenes = Pair::new(["wave 6s", "hand left; hide 3s; open-palm 2s"]);
+        let mut scenes = Pair::new(["wave 4s", "hand left; hide 2s; open-palm 2s"]);
         let in_view = |seq: &u64| {
             let t = scenes.0[1].frame_time(*seq);
             !scenes.0[1].poses_at(t).hands.is_empty()
         };
-        let second = (0..150).find(in_view).expect("a second hand");
+        let second = (0..100).find(in_view).expect("a second hand");
         let (mut one, mut searches) = (0, 0);
         for seq in 0..second {
             let (hands, searched) = scenes.see(&mut tracker, seq);
@@ -124,7 +129,7 @@ fn a_second_hand_is_found_soon_although_few_frames_are_searched() {
             "{search:?}: {searches} of {one} frames searched, cost {cost:.2}; found after {:?} frames",
             found.map(|f| f - second)
         );
-        assert!(one > 60, "{one}");
+        assert!(one > 45, "{one}");
         assert!(cost <= 1.15, "{cost}");
         assert!(found.is_some(), "not within half a second");
     }
