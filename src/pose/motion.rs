@@ -7,6 +7,8 @@
 //! quieter cells of the same picture; and what doesn't stop (a fan, a screen, leaves in the wind)
 //! raises the bar of its own cells.
 
+use std::f32::consts::FRAC_1_SQRT_2;
+
 use super::region::Region;
 use crate::camera::{Image, PixelFormat};
 
@@ -77,7 +79,7 @@ impl Default for MotionGate {
 
 impl MotionGate {
     /// Takes in a picture, and says whether it differs from the one that was last searched, the
-    /// regions of followed hands left aside.
+    /// regions of followed hands and their arms left aside.
     pub fn moved(&mut self, image: &Image<'_>, followed: &[Region]) -> bool {
         read_cells(image, &mut self.now);
         self.leave_aside(image, followed);
@@ -85,7 +87,7 @@ impl MotionGate {
         for ((change, &before), &now) in self.change.iter_mut().zip(&self.searched).zip(&self.now) {
             *change = exposure.apply(before).abs_diff(now);
         }
-        let noise = noise_limit(&self.change);
+        let noise = self.noise_limit();
         let mut moved = 0;
         for ((&change, usual), held) in self.change.iter().zip(&mut self.usual).zip(&self.held) {
             let over = change > noise && f32::from(change) > OVER_USUAL * *usual;
@@ -100,23 +102,46 @@ impl MotionGate {
         self.searched = self.now;
     }
 
+    /// What noise alone hardly ever changes a cell by.
+    fn noise_limit(&self) -> u16 {
+        let cells = self.change.iter().zip(&self.held).step_by(STEP);
+        // Cells that count as searched all the time don't differ, and say nothing about noise.
+        let free = cells.filter(|(_, held)| **held == 0);
+        let mut some: SomeCells = free.map(|(change, _)| *change).collect();
+        if some.is_empty() {
+            return NOISE_LIMIT;
+        }
+        let quarter = some.len() / 4;
+        let (_, quartile, _) = some.select_nth_unstable(quarter);
+        quartile
+            .saturating_mul(OVER_QUARTILE)
+            .clamp(LEAST_CHANGE, NOISE_LIMIT)
+    }
+
     /// Cells in which a hand is followed, or was just now, count as searched all the time.
     fn leave_aside(&mut self, image: &Image<'_>, followed: &[Region]) {
         for held in &mut self.held {
             *held = held.saturating_sub(1);
         }
-        for region in followed {
-            // A turned square's corners stand out of an upright one; an arm does as well.
-            let radius = region.side_px * std::f32::consts::FRAC_1_SQRT_2;
-            let cells = |axis: usize, count: usize, size_px: usize| {
-                let per_px = count as f32 / size_px.max(1) as f32;
-                let at = |px: f32| ((px * per_px) as usize).min(count);
-                let center = region.center_px[axis];
-                at(center - radius)..(at(center + radius) + 1).min(count)
+        for hand in followed {
+            // The fingers point up in a hand's region; the arm moves with it.
+            let arm = Region {
+                center_px: hand.project([0.5, 1.5]),
+                ..*hand
             };
-            let columns = cells(0, COLUMNS, image.width);
-            for row in cells(1, ROWS, image.height) {
-                self.held[row * COLUMNS..][columns.clone()].fill(LEFT_FRAMES);
+            for region in [hand, &arm] {
+                // A turned square's corners stand out of an upright one.
+                let radius = region.side_px * FRAC_1_SQRT_2;
+                let cells = |axis: usize, count: usize, size_px: usize| {
+                    let per_px = count as f32 / size_px.max(1) as f32;
+                    let at = |px: f32| ((px * per_px) as usize).min(count);
+                    let center = region.center_px[axis];
+                    at(center - radius)..(at(center + radius) + 1).min(count)
+                };
+                let columns = cells(0, COLUMNS, image.width);
+                for row in cells(1, ROWS, image.height) {
+                    self.held[row * COLUMNS..][columns.clone()].fill(LEFT_FRAMES);
+                }
             }
         }
         let cells = self.searched.iter_mut().zip(&self.now).zip(&self.held);
@@ -154,15 +179,6 @@ fn read_cells(image: &Image<'_>, cells: &mut Cells) {
             }
         }
     }
-}
-
-/// What noise alone hardly ever changes a cell by.
-fn noise_limit(change: &Cells) -> u16 {
-    let mut some: SomeCells = change.iter().step_by(STEP).copied().collect();
-    let (_, quartile, _) = some.select_nth_unstable(SOME / 4);
-    quartile
-        .saturating_mul(OVER_QUARTILE)
-        .clamp(LEAST_CHANGE, NOISE_LIMIT)
 }
 
 /// How a picture's brightness became another's: by a gain and an offset.
@@ -352,6 +368,20 @@ mod tests {
             assert!(!watch.see(Some([x, y]), |code| code), "{i}");
         }
         assert!(watch.see(Some([20.0, 180.0]), |code| code));
+    }
+
+    #[test]
+    fn a_followed_hand_that_fills_the_picture_hides_no_noise() {
+        let mut watch = Watch::new(8.0);
+        watch.followed = vec![Region {
+            center_px: [110.0, 110.0],
+            side_px: 150.0,
+            rotation: 0.0,
+        }];
+        assert_eq!(watch.moved(60, |_| Some([100.0, 90.0])), 0);
+        assert!(watch.see(Some([260.0, 180.0]), |code| code));
+        watch.followed[0].side_px = 1000.0;
+        assert_eq!(watch.moved(10, |i| Some([100.0, 9.0 * i as f32])), 0);
     }
 
     #[test]
