@@ -38,7 +38,7 @@ const MOTION_LASTS: Duration = Duration::from_millis(300);
 const LOSS_LASTS: Duration = Duration::from_secs(1);
 
 /// Searches for a second hand that may follow one another quickly after a rest.
-const SAVED_SEARCHES: u32 = 2;
+const SAVED_SEARCHES: u32 = 3;
 
 /// Decides which frames are searched.
 #[derive(Debug)]
@@ -268,9 +268,9 @@ mod tests {
         // Nothing moves but the hand that is followed.
         let restless = |i: usize| [HAND[0] + i % 2 * 4, HAND[1]];
         assert_eq!(watch.searches(300, restless, &[REGION]), 10);
-        // At once, and once more before the savings are spent.
+        // At once, and twice more before the savings are spent.
         assert!(watch.see(&[HAND, [112, 0]], &[REGION]));
-        assert_eq!(watch.searches(12, |i| [112 + i * 3, 0], &[REGION]), 1);
+        assert_eq!(watch.searches(12, |i| [112 + i * 3, 0], &[REGION]), 2);
     }
 
     #[test]
