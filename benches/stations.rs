@@ -6,6 +6,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use palmd::camera::synthetic::{Script, Synthetic};
+use palmd::camera::{Image, PixelFormat, Range};
+use palmd::pose::region::Region;
+use palmd::pose::sample::{Border, sample};
 use palmd::window::{Grid, GridParams, WINDOW_LEN, Window};
 
 const RUNS: usize = 301;
@@ -23,6 +26,36 @@ fn median(what: &str, mut work: impl FnMut()) {
 }
 
 fn main() {
+    let bytes: Vec<u8> = (0..640u32 * 480 * 3)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let turned = Region {
+        center_px: [200.0, 260.0],
+        side_px: 300.0,
+        rotation: 0.4,
+    };
+    let mut input = vec![0.0; 3 * 224 * 224];
+    for format in [
+        PixelFormat::Yuyv,
+        PixelFormat::Nv12,
+        PixelFormat::Yu12,
+        PixelFormat::Grey,
+        PixelFormat::Rgb3,
+    ] {
+        let stride = format.plane_layout(640, 480)[0].0;
+        let image = Image::from_contiguous(format, Range::Limited, 640, 480, stride, &bytes);
+        let image = image.expect("a picture");
+        median(&format!("a region of {format:?} into 224x224"), || {
+            sample(
+                &image,
+                &turned,
+                Border::Replicate,
+                224,
+                black_box(&mut input),
+            );
+        });
+    }
+
     let script = Script::parse("size 320x240; wave 20s").expect("a script");
     let mut hand = Synthetic::new(script);
 

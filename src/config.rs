@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use crate::camera::v4l2::Encoding;
 use crate::gesture::{RecognizerParams, RuleKeys, RulesParams};
-use crate::pose::{ModelSize, PoseParams};
+use crate::pose::{ModelSize, PoseParams, SearchParams};
 use crate::window::{self, GridParams};
 
 /// Where the daemon looks for its configuration.
@@ -113,9 +113,17 @@ pub struct Pose {
     pub presence_threshold: f32,
     /// Smooth the landmarks (One-Euro filter).
     pub smoothing: bool,
-    /// With one hand in view of two allowed: look for the second one so often.
+    /// With no hand in view, one is looked for so often while something moves; zero is every
+    /// frame.
     #[serde(with = "duration")]
     pub search_interval: Duration,
+    /// With no hand in view, one is looked for so often while nothing moves; zero switches the
+    /// motion gate off.
+    #[serde(with = "duration")]
+    pub idle_interval: Duration,
+    /// With one hand in view of two allowed, the second is looked for so often on average.
+    #[serde(with = "duration")]
+    pub second_hand_interval: Duration,
     /// Folder of the hand models; empty looks in the usual places.
     pub models: PathBuf,
 }
@@ -129,8 +137,22 @@ impl Default for Pose {
             detection_threshold: params.detection_threshold,
             presence_threshold: params.presence_threshold,
             smoothing: params.smoothing.is_some(),
-            search_interval: params.search_interval,
+            search_interval: Duration::from_millis(60),
+            idle_interval: Duration::from_secs(1),
+            second_hand_interval: params.search.second_hand_interval,
             models: PathBuf::new(),
+        }
+    }
+}
+
+impl Pose {
+    /// How often palms are looked for in a live picture.
+    #[must_use]
+    pub fn search(&self) -> SearchParams {
+        SearchParams {
+            interval: self.search_interval,
+            idle_interval: (!self.idle_interval.is_zero()).then_some(self.idle_interval),
+            second_hand_interval: self.second_hand_interval,
         }
     }
 }
@@ -331,6 +353,18 @@ impl Config {
             p.hands.to_string(),
             "it must be 1 or 2",
         )?;
+        for (key, interval) in [
+            ("pose.search-interval", p.search_interval),
+            ("pose.idle-interval", p.idle_interval),
+            ("pose.second-hand-interval", p.second_hand_interval),
+        ] {
+            check(
+                interval <= Duration::from_secs(60),
+                key,
+                format!("{interval:?}"),
+                "it must be at most 1m",
+            )?;
+        }
         let w = &self.window;
         check(
             (Duration::from_millis(67)..=Duration::from_secs(2)).contains(&w.max_gap),

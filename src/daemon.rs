@@ -27,6 +27,10 @@ const POSE_RING: usize = 64;
 /// The longest wait for a frame before the stop flag is looked at.
 const FRAME_WAIT: Duration = Duration::from_millis(100);
 
+/// While nobody is there, one frame in so long is enough: a hand that comes into view is found
+/// within 150 ms all the same.
+const IDLE_FRAMES: Duration = Duration::from_millis(75);
+
 /// The longest sleep of the publishing thread; it is woken for events and at the end.
 const PUBLISH_WAIT: Duration = Duration::from_secs(1);
 
@@ -288,6 +292,8 @@ impl Vision {
                         Err(_) => self.metrics.frame_errors.add(1),
                     }
                     self.metrics.frames.add(1);
+                    let skipped = self.tracker.searches_skipped();
+                    self.metrics.searches_skipped.set(skipped);
                     self.metrics.record(Stage::Frame, clock.now() - began);
                     self.metrics.record_frame(&self.tracker.times());
                 }
@@ -301,6 +307,11 @@ impl Vision {
                 }
                 Err(error) => return Err(error),
             }
+            self.source.rest(if self.tracker.is_idle() {
+                IDLE_FRAMES
+            } else {
+                Duration::ZERO
+            });
             count_source(&self.metrics, self.source.stats());
             self.metrics.set_vision_calls(thread_calls() - calls);
         }

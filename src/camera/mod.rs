@@ -32,6 +32,11 @@ pub trait Source: Send {
     /// it closes, waits its back-off and opens anew.
     fn next_frame(&mut self, timeout: Duration) -> Result<Next<'_>, SourceError>;
 
+    /// Says that for now a frame is wanted only so long after the one before. A camera whose
+    /// frames must be decoded gives those between back undecoded, and counts them as skipped;
+    /// others take no notice.
+    fn rest(&mut self, _interval: Duration) {}
+
     /// What the source is and delivers, for people and for status: name, size, rate, format.
     fn info(&self) -> SourceInfo;
 
@@ -42,6 +47,10 @@ pub trait Source: Send {
 impl<S: Source + ?Sized> Source for Box<S> {
     fn next_frame(&mut self, timeout: Duration) -> Result<Next<'_>, SourceError> {
         (**self).next_frame(timeout)
+    }
+
+    fn rest(&mut self, interval: Duration) {
+        (**self).rest(interval);
     }
 
     fn info(&self) -> SourceInfo {
@@ -88,8 +97,8 @@ pub struct SourceInfo {
 pub struct SourceStats {
     /// Frames handed out.
     pub delivered: u64,
-    /// Complete frames given back unseen because a newer one was there; of a folder, the entries
-    /// that are no pictures.
+    /// Complete frames given back unseen, because a newer one was there or none was wanted; of a
+    /// folder, the entries that are no pictures.
     pub skipped: u64,
     /// Broken frames: error flag, too short, torn JPEG, impossible index.
     pub bad: u64,

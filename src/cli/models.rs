@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use palmd::config::{self, Config};
-use palmd::pose::{OneEuroParams, PoseParams};
+use palmd::pose::{OneEuroParams, PoseParams, SearchParams};
 
 use super::failure::{CONFIG, Failure};
 
@@ -52,7 +52,7 @@ pub fn gestures(config: &Config, folder: &Path) -> PathBuf {
     }
 }
 
-/// The pose pipeline's parameters.
+/// The pose pipeline's parameters, for measurements: every frame without a hand is searched.
 pub fn pose_params(config: &Config) -> PoseParams {
     let p = &config.pose;
     PoseParams {
@@ -61,7 +61,10 @@ pub fn pose_params(config: &Config) -> PoseParams {
         detection_threshold: p.detection_threshold,
         presence_threshold: p.presence_threshold,
         smoothing: p.smoothing.then(OneEuroParams::default),
-        search_interval: p.search_interval,
+        search: SearchParams {
+            second_hand_interval: p.second_hand_interval,
+            ..SearchParams::default()
+        },
         mirrored: config.camera.mirrored,
     }
 }

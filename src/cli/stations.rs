@@ -6,7 +6,7 @@ use palmd::camera::Source;
 use palmd::config::Config;
 use palmd::daemon::Stations;
 use palmd::gesture::{Classifier, RecognizerParams, Rules, Score};
-use palmd::pose::PoseTracker;
+use palmd::pose::{PoseParams, PoseTracker};
 use palmd::window::{Grid, GridParams};
 
 use super::failure::{CONFIG, Failure};
@@ -15,9 +15,13 @@ use super::models;
 /// Everything between `source` and the events, loaded and checked.
 pub fn open(config: &Config, source: Box<dyn Source>) -> Result<Stations<Classifier>, Failure> {
     let folder = models::folder(&config.pose)?;
+    let params = PoseParams {
+        search: config.pose.search(),
+        ..models::pose_params(config)
+    };
     Ok(Stations {
         source,
-        tracker: PoseTracker::load(&folder, models::pose_params(config))?,
+        tracker: PoseTracker::load(&folder, params)?,
         grid: grid(config),
         scorer: classifier(config, &folder)?,
     })

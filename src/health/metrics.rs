@@ -96,6 +96,7 @@ pub struct Metrics {
     pub live_frames: Gauge,
     pub live_frames_peak: Gauge,
     pub hands: Gauge,
+    pub searches_skipped: Counter,
     pub poses: Counter,
     pub poses_lost: Counter,
     pub windows: Counter,
@@ -197,6 +198,7 @@ impl Metrics {
             live_frames: self.live_frames.get(),
             live_frames_peak: self.live_frames_peak.get(),
             hands: self.hands.get(),
+            searches_skipped: self.searches_skipped.get(),
             poses: self.poses.get(),
             poses_lost: self.poses_lost.get(),
             windows: self.windows.get(),
@@ -219,7 +221,8 @@ impl Metrics {
 pub struct Snapshot {
     /// Frames worked on.
     pub frames: u64,
-    /// Complete frames given back unseen because a newer one was there.
+    /// Complete frames given back unseen, because a newer one was there or, while nobody is there,
+    /// to save the decoding.
     pub frames_skipped: u64,
     /// Broken frames.
     pub frames_bad: u64,
@@ -231,6 +234,9 @@ pub struct Snapshot {
     pub live_frames_peak: u64,
     /// Hands in view.
     pub hands: u64,
+    /// Frames without a hand that weren't searched for one, because nothing moved or because
+    /// another was searched shortly before.
+    pub searches_skipped: u64,
     /// Poses handed over to the classifier thread.
     pub poses: u64,
     /// Poses lost because the ring was full.

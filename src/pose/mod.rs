@@ -4,7 +4,8 @@
 //! Tracking", 2020). A [`PoseTracker`] takes a frame through these steps:
 //!
 //! 1. While no hand is followed, the [`detector`] looks at the whole frame (the letterbox
-//!    [`Region`](region::Region)): its network's proposals around the [`anchors`] become
+//!    [`Region`](region::Region)), as often as [`SearchParams`] allow: in the daemon seldom unless
+//!    something moves. Its network's proposals around the [`anchors`] become
 //!    [`palm`]s, and each palm a region that is turned so that the hand stands upright.
 //! 2. For each region, [`landmark`] finds the 21 points of the hand there and how sure it is.
 //! 3. The points say where the hand will be in the next frame: the region for step 2.
@@ -15,16 +16,19 @@
 pub mod anchors;
 pub mod detector;
 pub mod landmark;
+mod motion;
 mod one_euro;
 pub mod palm;
 mod params;
 pub mod region;
 pub mod sample;
+mod search;
 mod times;
 mod tracker;
 
 pub use one_euro::{OneEuro, OneEuroParams};
 pub use params::{ModelSize, PoseParams};
+pub use search::SearchParams;
 pub use times::StageTimes;
 pub use tracker::PoseTracker;
 

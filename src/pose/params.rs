@@ -1,10 +1,8 @@
 //! How hands are looked for and followed.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use super::OneEuroParams;
+use super::{OneEuroParams, SearchParams};
 
 /// Which of the two sizes of the networks is used.
 #[derive(
@@ -43,8 +41,8 @@ pub struct PoseParams {
     pub presence_threshold: f32,
     /// Smooths landmarks over time, or leaves them raw.
     pub smoothing: Option<OneEuroParams>,
-    /// While a hand is followed and there may be more, palms are looked for this often.
-    pub search_interval: Duration,
+    /// Which frames are searched for palms.
+    pub search: SearchParams,
     /// The picture is a mirror image already, so left hands look like left hands to the network,
     /// which learned from selfies.
     pub mirrored: bool,
@@ -58,7 +56,7 @@ impl Default for PoseParams {
             detection_threshold: 0.5,
             presence_threshold: 0.5,
             smoothing: Some(OneEuroParams::default()),
-            search_interval: Duration::from_millis(300),
+            search: SearchParams::default(),
             mirrored: false,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::detector::PalmDetector;
 use super::landmark::{HandLandmarks, LandmarkNet};
 use super::region::{Region, bounds};
+use super::search::Search;
 use super::times::StageTimes;
 use super::{FramePoses, HandPose, LANDMARKS, MAX_HANDS, OneEuro, Point3, PoseParams};
 use crate::camera::{Frame, Image};
@@ -17,8 +18,7 @@ const SAME_HAND_OVERLAP: f32 = 0.5;
 /// Finds the hands of each frame and follows them, as MediaPipe's hand tracking graph does.
 ///
 /// A followed hand is looked for where its landmarks were in the frame before. Palms are looked
-/// for only while there are fewer hands than allowed: in every frame while there is none, at
-/// [`PoseParams::search_interval`] while there is one of two.
+/// for only while there are fewer hands than allowed, and as often as [`PoseParams::search`] says.
 #[derive(Debug)]
 pub struct PoseTracker {
     params: PoseParams,
@@ -26,7 +26,7 @@ pub struct PoseTracker {
     landmark_net: LandmarkNet,
     tracks: heapless::Vec<Track, MAX_HANDS>,
     next_track: u32,
-    last_search: Option<Duration>,
+    search: Search,
     poses: FramePoses,
     times: StageTimes,
     non_finite: u64,
@@ -64,7 +64,7 @@ impl PoseTracker {
             landmark_net: LandmarkNet::load(&model("hand_landmark"))?,
             tracks: heapless::Vec::new(),
             next_track: 0,
-            last_search: None,
+            search: Search::new(params.search, params.hands),
             poses: FramePoses {
                 seq: 0,
                 t: Duration::ZERO,
@@ -94,8 +94,10 @@ impl PoseTracker {
         self.times = StageTimes::default();
 
         let mut candidates = self.followed();
-        if self.must_search(candidates.len(), frame.t) {
-            self.search(image, frame.t, &mut candidates)?;
+        let regions: heapless::Vec<Region, MAX_HANDS> =
+            candidates.iter().map(|c| c.region).collect();
+        if self.search.is_due(image, frame.t, &regions) {
+            self.find_more(image, &mut candidates)?;
         }
         for Candidate { region, track } in candidates {
             let Some(hand) = self.look(image, &region)? else {
@@ -119,6 +121,7 @@ impl PoseTracker {
     /// nothing to do with each other.
     pub fn forget(&mut self) {
         self.tracks.clear();
+        self.search.forget();
     }
 
     /// The poses of the last frame.
@@ -145,6 +148,18 @@ impl PoseTracker {
         self.non_finite + self.detector.non_finite()
     }
 
+    /// Frames without a hand that weren't searched for one: see [`PoseParams::search`].
+    #[must_use]
+    pub fn searches_skipped(&self) -> u64 {
+        self.search.skipped()
+    }
+
+    /// Whether there was no hand in the last frame and nothing moved; never without a motion gate.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.tracks.is_empty() && self.search.is_idle()
+    }
+
     /// The tracks so far, as candidates for this frame.
     fn followed(&mut self) -> heapless::Vec<Candidate, MAX_HANDS> {
         let tracks = std::mem::take(&mut self.tracks);
@@ -155,23 +170,12 @@ impl PoseTracker {
         tracks.into_iter().map(candidate).collect()
     }
 
-    fn must_search(&self, followed: usize, t: Duration) -> bool {
-        let waited = match self.last_search {
-            // A recording may begin anew.
-            Some(last) => t < last || t - last >= self.params.search_interval,
-            None => true,
-        };
-        followed == 0 || followed < self.params.hands && waited
-    }
-
     /// Adds the hands that aren't followed yet, as far as there is room.
-    fn search(
+    fn find_more(
         &mut self,
         image: &Image<'_>,
-        t: Duration,
         candidates: &mut heapless::Vec<Candidate, MAX_HANDS>,
     ) -> Result<(), InferenceError> {
-        self.last_search = Some(t);
         let threshold = self.params.detection_threshold;
         let found = self
             .detector
@@ -260,8 +264,8 @@ mod tests {
     use super::*;
     use crate::camera::{PixelFormat, Range};
     use crate::inference::test_model::{floats, integers, model, node};
-    use crate::pose::Handedness;
     use crate::pose::anchors::ANCHORS;
+    use crate::pose::{Handedness, SearchParams};
 
     /// Anchors of the two palms that the networks below always see: left and right of the middle.
     const PALMS: [usize; 2] = [(12 * 24 + 6) * 2, (12 * 24 + 18) * 2];
@@ -370,7 +374,10 @@ mod tests {
     fn two_hands() -> PoseParams {
         PoseParams {
             hands: 2,
-            search_interval: FRAME * 4,
+            search: SearchParams {
+                second_hand_interval: FRAME * 4,
+                ..SearchParams::default()
+            },
             ..PoseParams::default()
         }
     }

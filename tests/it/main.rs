@@ -2,12 +2,14 @@
 
 mod bad_input;
 mod demo;
+mod frame_memory;
 mod hand_over;
 mod memory_lock;
 mod peers;
 mod pool;
 mod real_camera;
 mod rendered;
+mod search;
 mod signals;
 mod steady;
 mod threads;

@@ -99,6 +99,9 @@ pub struct Camera<K: Kernel = Linux> {
     kernel: K,
     stream: Option<Stream<K>>,
     jpeg: JpegDecoder,
+    /// A JPEG that was taken less than this after the last one that was decoded isn't wanted.
+    rest: Duration,
+    last_decoded: Option<Duration>,
     timeline: Timeline,
     /// Counters of this camera and of the pools that it has closed.
     stats: SourceStats,
@@ -139,6 +142,8 @@ impl<K: Kernel> Camera<K> {
             kernel,
             stream: None,
             jpeg: JpegDecoder::default(),
+            rest: Duration::ZERO,
+            last_decoded: None,
             timeline: Timeline::default(),
             stats: SourceStats::default(),
             leaks: 0,
@@ -319,10 +324,21 @@ impl<K: Kernel> Camera<K> {
         buffer.into_frame(seq, t, captured)
     }
 
-    /// Decodes the JPEG that the pool has ready and gives its buffer back. `None` if it is torn.
+    /// Decodes the JPEG that the pool has ready and gives its buffer back. `None` if it is torn, or
+    /// not wanted.
     fn decode(&mut self) -> Option<Filled> {
         let buffer = self.stream.as_ref()?.pool.take()?;
         let filled = buffer.filled();
+        let captured = captured(&self.kernel, &filled);
+        // Time that goes back is of another stream.
+        let passed = self
+            .last_decoded
+            .and_then(|last| captured.checked_sub(last));
+        if passed.is_some_and(|passed| passed < self.rest) {
+            self.stats.skipped += 1;
+            return None;
+        }
+        self.last_decoded = Some(captured);
         let decoded = self.jpeg.decode(&buffer).is_ok();
         self.stats.bad += u64::from(!decoded);
         decoded.then_some(filled)
@@ -359,6 +375,10 @@ impl<K: Kernel> Source for Camera<K> {
                 Err(error) => return self.fail(error).map(|()| Next::Timeout),
             }
         }
+    }
+
+    fn rest(&mut self, interval: Duration) {
+        self.rest = interval;
     }
 
     /// What the stream delivers; before it is open, what is wanted.

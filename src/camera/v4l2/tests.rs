@@ -661,6 +661,23 @@ fn jpeg_is_decoded_and_its_buffer_is_back_before_the_frame_is_dropped() {
 }
 
 #[test]
+fn jpegs_that_are_not_wanted_are_not_decoded() {
+    let mut rig = jpeg_rig();
+    let mut next = |rest| {
+        rig.camera().rest(rest);
+        let Next::Frame(frame) = rig.camera().next_frame(PATIENCE).unwrap() else {
+            panic!("no frame");
+        };
+        frame.seq
+    };
+    let few = FRAME * 5 / 2;
+    let seqs = [few, few, few, Duration::ZERO, Duration::ZERO].map(&mut next);
+    assert_eq!(seqs, [0, 3, 6, 7, 8]);
+    assert_eq!(rig.stats().skipped, 4);
+    assert_eq!(rig.model.held(), 0);
+}
+
+#[test]
 fn a_torn_jpeg_is_skipped_as_bad() {
     let mut rig = jpeg_rig();
     rig.model.spoil(0, Spoilt::Torn);
