@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Measures palmd against other runtimes on this machine, and writes docs/performance.md. Fails before it
+measures anything if palmd's outputs are not TFLite's.
+
+Everything runs on one core, in processes of its own that take turns, each started several times;
+what counts is CPU time, and the ratio to the peer of the same round. `make bench-peers` builds what is
+measured first. Needs Python 3.11 or 3.12 with venv, and 1.3 GB for the peers' packages, which are
+installed once from PyPI; PALMD_PEERS_PYTHON names an interpreter that has them already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import report
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CACHE = HERE / ".cache"
+PEER = HERE / "peer.py"
+REQUIREMENTS = HERE / "requirements.txt"
+RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+
+PARTS = ("outputs", "networks", "pipelines")
+NETWORKS = ("hand_landmark_lite", "hand_landmark_full", "palm_detection_lite", "palm_detection_full")
+# What PALMD_SIMD takes, and the flag in /proc/cpuinfo that it needs.
+SIMD = {"avx512": "avx512f", "avx2": "avx2", "neon": "asimd", "portable": None}
+
+# Frames of a clip before anything counts, and all of them.
+WARM_UP_FRAMES, FRAMES = 40, 240
+# Hands in view, and what the drawn clip is made of: scripts for pictures that stand side by side.
+DRAWN = {
+    0: ["size 640x480; hide 3s"],
+    1: ["size 640x480; wait 0.5s; open-palm 0.6s; fist 0.6s; wait 0.5s"],
+    2: [f"size 320x480; hand {side}; wait 0.5s; open-palm 0.6s; fist 0.6s; wait 0.5s" for side in ("left", "right")],
+}
+# Clips of PALMD_MEDIA.
+FILMED = {0: "neg_kazu__cat", 1: "prasad9__okay", 2: "victor__hand2"}
+# Hands in view, hands allowed.
+SITUATIONS = [(1, 1), (1, 2), (2, 2), (0, 1)]
+
+
+def say(message: str):
+    print(f"bench-peers: {message}", flush=True)
+
+
+def fail(message: str):
+    sys.exit(f"bench-peers: {message}")
+
+
+class Bench:
+    """The programs that are measured, and how they are run."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        self.arguments = arguments
+        self.python = peers_python()
+        self.simd = supported_simd()
+        self.done = self.total = 0
+        for program in (arguments.palmd, arguments.network, arguments.synthetic):
+            if not program.is_file():
+                fail(f"{program} is missing; `cargo build --release --bins --examples`, or name another")
+        for name in NETWORKS:
+            if not (arguments.models / f"{name}.onnx").is_file():
+                fail(f"{arguments.models / name}.onnx is missing; run `make models`, or name another folder with --models")
+
+    def run(self, command: list, simd: str | None = None) -> tuple[str, int]:
+        """Runs a program on the core; what it says, and its CPU time in ns."""
+        environment = os.environ | {"PALMD_MODELS": str(self.arguments.models)}
+        if simd:
+            environment["PALMD_SIMD"] = simd
+        pin = lambda: os.sched_setaffinity(0, {self.arguments.core})  # noqa: E731
+        command = list(map(str, command))
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                command, env=environment, preexec_fn=pin, stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process,
+        ):
+            output = process.stdout.read()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            errors.seek(0)
+            remarks = errors.read().strip().splitlines()
+        if process.returncode != 0:
+            reason = (remarks or [f"it ended with {process.returncode}"])[-1]
+            fail(f"{Path(command[0]).name} failed: {reason}\n  the command was: {' '.join(command)}")
+        return output, round((used.ru_utime + used.ru_stime) * 1e9)
+
+    def peer(self, *arguments) -> dict:
+        return json.loads(self.run([self.python, PEER, *arguments])[0])
+
+    def step(self, what: str, ms: float):
+        self.done += 1
+        say(f"[{self.done}/{self.total}] {what}: {ms:.2f} ms")
+
+    def outputs(self) -> dict:
+        """For each network, program and kind of input, the largest difference from TFLite's outputs."""
+        say("comparing outputs with TFLite's")
+        media = ["--media", self.arguments.media] if self.arguments.media else []
+        models = [self.arguments.models / f"{name}.onnx" for name in NETWORKS]
+        options = ["--network", self.arguments.network, "--simd", *self.simd]
+        return json.loads(self.run([self.python, HERE / "outputs.py", *models, *media, *options])[0])
+
+    # One network at a time.
+
+    def networks(self) -> dict:
+        """For each network and runtime, a list of what each start measured."""
+        runtimes = [f"palmd {simd}" for simd in self.simd] + ["xnnpack", "onnxruntime", "tract"]
+        self.done, self.total = 0, self.arguments.rounds * len(NETWORKS) * len(runtimes)
+        results = {name: {runtime: [] for runtime in runtimes} for name in NETWORKS}
+        for round_ in range(self.arguments.rounds):
+            for name in NETWORKS:
+                for runtime in turn(runtimes, round_):
+                    found = self.network(self.arguments.models / f"{name}.onnx", runtime)
+                    results[name][runtime].append(found)
+                    self.step(f"{name}, {runtime}", found["run_ms"])
+        return results
+
+    def network(self, model: Path, runtime: str) -> dict:
+        counts = ["--runs", self.arguments.runs, "--warm-up", 5]
+        if runtime in ("xnnpack", "onnxruntime"):
+            found = self.peer(runtime, model, *counts)
+        else:
+            engine, _, simd = runtime.partition(" ")
+            command = [self.arguments.network, model, "--engine", engine, *counts]
+            found = json.loads(self.run(command, simd)[0])
+        measured = {"run_ms": median(found["cpu_ns"]) / 1e6, "load_ms": found["load_cpu_ns"] / 1e6}
+        if "allocator" in found:
+            measured["allocator_calls"] = sum(found["allocator"].values()) / self.arguments.runs
+        return measured
+
+    # The whole way from a frame to its poses.
+
+    def pipelines(self) -> dict:
+        """For each clip, situation, model and program, a list of what each start measured."""
+        clips = self.clips()
+        programs = [f"palmd {simd}" for simd in self.simd if simd != "portable"] + ["mediapipe"]
+        cases = [
+            (kind, in_view, allowed, model)
+            for kind in clips
+            for in_view, allowed in SITUATIONS
+            for model in ("lite", "full")
+        ]
+        self.done, self.total = 0, self.arguments.rounds * len(cases) * len(programs)
+        results = {case: {program: [] for program in programs} for case in cases}
+        for round_ in range(self.arguments.rounds):
+            for case in cases:
+                kind, in_view, allowed, model = case
+                for program in turn(programs, round_):
+                    found = self.pipeline(clips[kind][in_view], program, allowed, model)
+                    results[case][program].append(found)
+                    self.step(f"{kind}, {in_view} of {allowed} hands, {model}, {program}", found["frame_ms"])
+        return {" ".join(map(str, case)): found for case, found in results.items()}
+
+    def pipeline(self, clip: Path, program: str, hands: int, model: str) -> dict:
+        program, _, simd = program.partition(" ")
+        whole, beginning = (clip.with_name(f"{clip.name}-{count}.y4m") for count in (FRAMES, WARM_UP_FRAMES))
+        if program == "mediapipe":
+            full = ["--full"] if model == "full" else []
+            found = self.peer("mediapipe", whole, "--warm-up", WARM_UP_FRAMES, "--hands", hands, *full)
+            return {"frame_ms": found["cpu_ns_per_frame"] / 1e6, "hands": found["hands_per_frame"]}
+        # What the program takes to start and to warm up is that of the clip's beginning.
+        options = ["--hands", hands, "--model", model]
+        lines, long = self.run([self.arguments.palmd, "pose", "--source", whole, *options], simd)
+        _, short = self.run([self.arguments.palmd, "pose", "--source", beginning, *options], simd)
+        measured = FRAMES - WARM_UP_FRAMES
+        hands_seen = sum(len(json.loads(line)["hands"]) for line in lines.splitlines()[WARM_UP_FRAMES:])
+        return {"frame_ms": (long - short) / measured / 1e6, "hands": hands_seen / measured}
+
+    def clips(self) -> dict[str, dict[int, Path]]:
+        """For each kind of clip and number of hands in view its file, without what stands behind `-`."""
+        say("making the clips")
+        folder = CACHE / "clips"
+        folder.mkdir(parents=True, exist_ok=True)
+        counts = ["--frames", WARM_UP_FRAMES, FRAMES]
+        clips: dict[str, dict[int, Path]] = {"drawn": {}}
+        for hands, scripts in DRAWN.items():
+            clip = clips["drawn"][hands] = folder / f"drawn-{hands}"
+            raw = []
+            for script in scripts:
+                raw.append(folder / f"{hash_of(script)}.rgb")
+                with raw[-1].open("wb") as file:
+                    subprocess.run([self.arguments.synthetic, "rgb", script], stdout=file, check=True)
+            width, height = scripts[0].split(";")[0].removeprefix("size ").split("x")
+            self.peer("clip", clip, *raw, "--size", width, height, *counts)
+            for file in raw:
+                file.unlink()
+        if self.arguments.media:
+            clips["filmed"] = {}
+            for hands, name in FILMED.items():
+                film = self.arguments.media / "clips" / f"{name}.mjpeg"
+                if not film.is_file():
+                    fail(f"{film} is missing; name the folder of the clips with --media, or leave them out with --media ''")
+                clip = clips["filmed"][hands] = folder / f"filmed-{hands}"
+                self.peer("clip", clip, film, *counts)
+        return clips
+
+
+def turn(programs: list[str], round_: int) -> list[str]:
+    """Every round begins with another one."""
+    first = round_ % len(programs)
+    return programs[first:] + programs[:first]
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def supported_simd() -> list[str]:
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    return [simd for simd, flag in SIMD.items() if flag is None or flag in flags]
+
+
+def peers_python() -> Path:
+    """An interpreter that has the peers' packages."""
+    if given := os.environ.get("PALMD_PEERS_PYTHON"):
+        if not Path(given).is_file():
+            fail(f"PALMD_PEERS_PYTHON={given}: there is no such interpreter")
+        return Path(given)
+    venv = CACHE / "venv"
+    python, stamp = venv / "bin" / "python", venv / "made-for"
+    wanted = hash_of(REQUIREMENTS.read_text() + sys.version)
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return python
+    say(f"installing the peers into {venv} (1.3 GB)")
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    for command in (
+        [sys.executable, "-m", "venv", "--clear", venv],
+        [*pip, "-r", REQUIREMENTS],
+        # MediaPipe asks for an OpenCV with windows, which needs libraries that a server lacks.
+        [*pip, "--no-deps", "--force-reinstall", "opencv-python-headless==4.11.0.86"],
+    ):
+        done = subprocess.run(command, stdout=None if sys.stdout.isatty() else subprocess.DEVNULL)
+        if done.returncode != 0:
+            fail(
+                f"the command failed: {' '.join(map(str, command))}\n"
+                "  is PyPI reachable, and is this Python 3.11 or 3.12 with venv on x86-64?"
+            )
+    stamp.write_text(wanted)
+    return python
+
+
+def machine(bench: Bench) -> dict:
+    """What the figures belong to, and nothing that is private."""
+    info = Path("/proc/cpuinfo").read_text().splitlines()
+    fields = dict(map(str.strip, line.partition(":")[::2]) for line in info)
+    palmd = subprocess.run([bench.arguments.palmd, "--version"], capture_output=True, text=True, check=True)
+    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    family = "".join(f", family {fields[key]}" for key in ("cpu family",) if key in fields)
+    return {
+        "processor": fields.get("model name", platform.machine()) + family,
+        "simd": bench.simd,
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            "palmd": f"{palmd.stdout.split()[-1]} ({commit.stdout.strip() or 'no commit'})",
+            "tract": locked_version("tract-onnx"),
+        }
+        | bench.peer("versions"),
+        "rounds": bench.arguments.rounds,
+        "runs": bench.arguments.runs,
+        "frames": FRAMES - WARM_UP_FRAMES,
+    }
+
+
+def locked_version(package: str) -> str:
+    """A crate's version from Cargo.lock."""
+    lock = (ROOT / "Cargo.lock").read_text()
+    return lock.partition(f'name = "{package}"\nversion = "')[2].partition('"')[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--palmd", type=Path, default=RELEASE / "palmd", help="the program")
+    parser.add_argument("--network", type=Path, default=RELEASE / "examples/network", help="the example that runs one network")
+    parser.add_argument("--synthetic", type=Path, default=RELEASE / "examples/synthetic", help="the example that draws hands")
+    parser.add_argument("--models", type=Path, default=os.environ.get("PALMD_MODELS", ROOT / "models"), help="folder of the hand networks")
+    parser.add_argument("--media", default=os.environ.get("PALMD_MEDIA"), help="folder of clips of real hands")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to run on")
+    parser.add_argument("--rounds", type=int, default=7, help="starts of each program")
+    parser.add_argument("--runs", type=int, default=40, help="runs of a network in each start")
+    parser.add_argument("--only", choices=PARTS, help="measure only this, and only print it")
+    arguments = parser.parse_args()
+    arguments.media = arguments.media and Path(arguments.media)
+    if arguments.rounds < 1 or arguments.runs < 1:
+        parser.error("--rounds and --runs must be at least 1")
+
+    began = time.monotonic()
+    bench = Bench(arguments)
+    results = {"machine": machine(bench)}
+    for part in PARTS:
+        if arguments.only in (None, part):
+            results[part] = getattr(bench, part)()
+    CACHE.mkdir(exist_ok=True)
+    (CACHE / "results.json").write_text(json.dumps(results, indent=1))
+    print(report.tables(results))
+    if not arguments.only:
+        report.write(results, ROOT / "docs")
+        say("docs/performance.md and docs/performance.svg are written")
+    say(f"done in {(time.monotonic() - began) / 60:.0f} minutes")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as error:
+        fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        fail("interrupted")
