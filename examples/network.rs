@@ -22,10 +22,10 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use palmd::health::{
-    AllocatorCalls, CountingAllocator, Memory, PageFaults, thread_calls, thread_page_faults,
+    AllocatorCalls, CountingAllocator, Memory, PageFaults, process_cpu_time, thread_calls,
+    thread_page_faults,
 };
 use palmd::inference::{Expectation, ExpectedOutput, Network};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tract_onnx::prelude::*;
 
@@ -201,7 +201,7 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         None => (0..len as u32).map(pseudo_random).collect(),
     };
 
-    let began = cpu_ns();
+    let began = process_cpu_time();
     let mut network = match arguments.engine {
         Engine::Palmd => Loaded::palmd(path, &signature)?,
         Engine::Tract => Loaded::tract(path, &signature.input).map_err(named)?,
@@ -210,7 +210,7 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         engine: arguments.engine,
         input: signature.input,
         outputs: signature.outputs,
-        load_cpu_ns: cpu_ns() - began,
+        load_cpu_ns: (process_cpu_time() - began).as_nanos() as u64,
         cpu_ns: Vec::with_capacity(inputs.len() / len * arguments.runs),
         allocator: AllocatorCalls::default(),
         page_faults: PageFaults::default(),
@@ -227,9 +227,10 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let faults = thread_page_faults();
         let calls = thread_calls();
         for _ in 0..arguments.runs {
-            let began = cpu_ns();
+            let began = process_cpu_time();
             network.run()?;
-            report.cpu_ns.push(cpu_ns() - began);
+            let time = process_cpu_time() - began;
+            report.cpu_ns.push(time.as_nanos() as u64);
         }
         report.allocator = report.allocator + (thread_calls() - calls);
         report.page_faults = report.page_faults + (thread_page_faults() - faults);
@@ -265,10 +266,4 @@ fn read_floats(file: &Path, len: usize) -> Result<Vec<f32>, String> {
 /// 24 bits, 0..1.
 fn pseudo_random(i: u32) -> f32 {
     (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0
-}
-
-/// CPU time of this process so far.
-fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
