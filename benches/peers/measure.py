@@ -34,8 +34,13 @@ RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 
 PARTS = ("outputs", "networks", "pipelines")
 NETWORKS = ("hand_landmark_lite", "hand_landmark_full", "palm_detection_lite", "palm_detection_full")
-# What PALMD_SIMD takes, and the flag in /proc/cpuinfo that it needs.
-SIMD = {"avx512": "avx512f", "avx2": "avx2", "neon": "asimd", "portable": None}
+# What PALMD_SIMD takes, and the flags in /proc/cpuinfo that it needs.
+SIMD = {
+    "avx512": {"avx512f", "avx512vl", "avx512bw", "avx512dq"},
+    "avx2": {"avx2", "fma"},
+    "neon": {"asimd"},
+    "portable": set(),
+}
 
 # Frames of a clip before anything counts, and all of them.
 WARM_UP_FRAMES, FRAMES = 40, 240
@@ -144,7 +149,10 @@ class Bench:
 
     def pipelines(self) -> dict:
         """For each clip, situation, model and program, a list of what each start measured."""
-        clips = self.clips()
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            return self.follow_hands(self.clips(Path(folder)))
+
+    def follow_hands(self, clips: dict[str, dict[int, Path]]) -> dict:
         programs = [f"palmd {simd}" for simd in self.simd if simd != "portable"] + ["mediapipe"]
         cases = [
             (kind, in_view, allowed, model)
@@ -178,24 +186,19 @@ class Bench:
         hands_seen = sum(len(json.loads(line)["hands"]) for line in lines.splitlines()[WARM_UP_FRAMES:])
         return {"frame_ms": (long - short) / measured / 1e6, "hands": hands_seen / measured}
 
-    def clips(self) -> dict[str, dict[int, Path]]:
-        """For each kind of clip and number of hands in view its file, without what stands behind `-`."""
-        say("making the clips")
-        folder = CACHE / "clips"
-        folder.mkdir(parents=True, exist_ok=True)
+    def clips(self, folder: Path) -> dict[str, dict[int, Path]]:
+        """For each kind of clip and number of hands in view its files, without `-LENGTH.y4m`."""
+        say("making the clips (700 MB)")
         counts = ["--frames", WARM_UP_FRAMES, FRAMES]
         clips: dict[str, dict[int, Path]] = {"drawn": {}}
         for hands, scripts in DRAWN.items():
             clip = clips["drawn"][hands] = folder / f"drawn-{hands}"
-            raw = []
-            for script in scripts:
-                raw.append(folder / f"{hash_of(script)}.rgb")
-                with raw[-1].open("wb") as file:
+            raw = [folder / f"part-{i}.rgb" for i in range(len(scripts))]
+            for script, part in zip(scripts, raw):
+                with part.open("wb") as file:
                     subprocess.run([self.arguments.synthetic, "rgb", script], stdout=file, check=True)
             width, height = scripts[0].split(";")[0].removeprefix("size ").split("x")
             self.peer("clip", clip, *raw, "--size", width, height, *counts)
-            for file in raw:
-                file.unlink()
         if self.arguments.media:
             clips["filmed"] = {}
             for hands, name in FILMED.items():
@@ -213,13 +216,9 @@ def turn(programs: list[str], round_: int) -> list[str]:
     return programs[first:] + programs[:first]
 
 
-def hash_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def supported_simd() -> list[str]:
     flags = set(Path("/proc/cpuinfo").read_text().split())
-    return [simd for simd, flag in SIMD.items() if flag is None or flag in flags]
+    return [simd for simd, needed in SIMD.items() if needed <= flags]
 
 
 def peers_python() -> Path:
@@ -230,7 +229,7 @@ def peers_python() -> Path:
         return Path(given)
     venv = CACHE / "venv"
     python, stamp = venv / "bin" / "python", venv / "made-for"
-    wanted = hash_of(REQUIREMENTS.read_text() + sys.version)
+    wanted = hashlib.sha256((REQUIREMENTS.read_text() + sys.version).encode()).hexdigest()
     if stamp.is_file() and stamp.read_text() == wanted:
         return python
     say(f"installing the peers into {venv} (1.3 GB)")
@@ -296,12 +295,12 @@ def main():
         parser.error("--rounds and --runs must be at least 1")
 
     began = time.monotonic()
+    CACHE.mkdir(exist_ok=True)
     bench = Bench(arguments)
     results = {"machine": machine(bench)}
     for part in PARTS:
         if arguments.only in (None, part):
             results[part] = getattr(bench, part)()
-    CACHE.mkdir(exist_ok=True)
     (CACHE / "results.json").write_text(json.dumps(results, indent=1))
     print(report.tables(results))
     if not arguments.only:
@@ -315,5 +314,7 @@ if __name__ == "__main__":
         main()
     except OSError as error:
         fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except subprocess.CalledProcessError as error:
+        fail(str(error))
     except KeyboardInterrupt:
         fail("interrupted")

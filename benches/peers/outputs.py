@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Compares palmd's outputs with TFLite's, network by network and instruction set by instruction set, on
 noise, plain colours, drawn hands and, where there are any, pictures of hands. Ends with 1 when an output
-is off by more than 1e-3 of its range. Runs in the peers' Python, see measure.py.
+is off by more than 1e-3 of its range. Runs in the peers' Python, see measure.py. For another processor:
+
+    outputs.py models/hand_landmark_lite.onnx --simd neon --network target/aarch64-.../examples/network \\
+        --under "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -80,15 +84,15 @@ def tflite(name: str, images: np.ndarray, resolver: OpResolverType) -> list[np.n
     return [np.stack(values) for values in found]
 
 
-def palmd(program: Path, model: Path, simd: str, images: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
+def palmd(program: list, model: Path, simd: str, images: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
     """The outputs' names, and palmd's outputs as `tflite` gives them."""
     with tempfile.TemporaryDirectory() as folder:
         given, written = Path(folder) / "input.f32", Path(folder) / "output.f32"
         images.transpose(0, 3, 1, 2).tofile(given)
-        command = [program, model, "--runs", "1", "--warm-up", "0", "--input", given, "--output", written]
+        command = [*program, model, "--runs", "1", "--warm-up", "0", "--input", given, "--output", written]
         done = subprocess.run(command, env=os.environ | {"PALMD_SIMD": simd}, capture_output=True, text=True)
         if done.returncode != 0:
-            sys.exit(f"{program.name} failed with PALMD_SIMD={simd}: {done.stderr.strip()}")
+            sys.exit(f"{program[-1]} failed with PALMD_SIMD={simd}: {done.stderr.strip()}")
         outputs = json.loads(done.stdout)["outputs"]
         lengths = [int(np.prod(shape)) for _, shape in outputs]
         values = np.fromfile(written, np.float32).reshape(len(images), sum(lengths))
@@ -109,6 +113,7 @@ def differences(kinds: list[str], names: list[str], expected: list[np.ndarray], 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", type=Path, required=True, help="the example that runs one network")
+    parser.add_argument("--under", type=shlex.split, default=[], help="an emulator and its options, to run that example")
     parser.add_argument("--media", type=Path, help="folder with pictures of hands")
     parser.add_argument("--simd", nargs="+", required=True, help="what PALMD_SIMD is to be")
     parser.add_argument("model", type=Path, nargs="+")
@@ -122,7 +127,7 @@ def main():
         plain = tflite(model.stem, images, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
         found = {}
         for simd in arguments.simd:
-            names, outputs = palmd(arguments.network, model, simd, images)
+            names, outputs = palmd([*arguments.under, arguments.network], model, simd, images)
             found[f"palmd {simd}"] = differences(kinds, names, plain, outputs)
         fast = tflite(model.stem, images, OpResolverType.AUTO)
         found["xnnpack"] = differences(kinds, names, plain, fast)
