@@ -2,8 +2,8 @@
 """Measures palmd against other runtimes on this machine, and writes docs/performance.md. Fails before it
 measures anything if palmd's outputs are not TFLite's.
 
-Everything runs on one core, in processes of its own that take turns, each started several times;
-what counts is CPU time, and the ratio to the peer of the same round. `make bench-peers` builds what is
+Everything runs on one core, in processes of its own, each started several times. Those that are compared
+take turns of a tenth of a second; what counts is CPU time, and the ratio to the peer of the same round. `make bench-peers` builds what is
 measured first. Needs Python 3.11 or 3.12 with venv, and 1.3 GB for the peers' packages, which are
 installed once from PyPI; PALMD_PEERS_PYTHON names an interpreter that has them already.
 """
@@ -13,13 +13,16 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import itertools
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
@@ -41,6 +44,9 @@ SIMD = {
     "neon": {"asimd"},
     "portable": set(),
 }
+
+# How long a program runs before it is another one's turn.
+SLICE_S = 0.1
 
 # Frames of a clip before anything counts, and all of them.
 WARM_UP_FRAMES, FRAMES = 40, 240
@@ -64,6 +70,80 @@ def fail(message: str):
     sys.exit(f"bench-peers: {message}")
 
 
+class Program:
+    """A program on one core, that has been started and stopped again."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], core: int):
+        self.command = command
+        self.written, self.remarks = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            stdout=self.written,
+            stderr=self.remarks,
+        )
+        self.signal(signal.SIGSTOP)
+        self.output = ""
+        self.cpu_ms = 0.0
+
+    def signal(self, number: signal.Signals):
+        # Not Popen's own, which would take the status of a process that has ended, and lose its CPU time.
+        os.kill(self.process.pid, number)
+
+    def go_on(self, seconds: float | None) -> bool:
+        """Runs for a while, or to its end; whether it has ended."""
+        self.signal(signal.SIGCONT)
+        if seconds:
+            time.sleep(seconds)
+            self.signal(signal.SIGSTOP)
+        pid, status, used = os.wait4(self.process.pid, os.WNOHANG if seconds else 0)
+        if pid == 0:
+            return False
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu_ms = (used.ru_utime + used.ru_stime) * 1e3
+        with self.written, self.remarks:
+            self.written.seek(0)
+            self.remarks.seek(0)
+            self.output, remarks = self.written.read(), self.remarks.read()
+        if self.process.returncode != 0:
+            reason = (remarks.strip().splitlines() or [f"it ended with {self.process.returncode}"])[-1]
+            fail(f"{Path(self.command[0]).name} failed: {reason}\n  the command was: {' '.join(self.command)}")
+        return True
+
+
+def take_turns(programs: Iterable[Program]):
+    """Runs programs to their ends, one at a time and each for a short while: what slows the machine down
+    meanwhile slows all of them."""
+    running = list(programs)
+    try:
+        while running:
+            running = [program for program in running if not program.go_on(SLICE_S if len(running) > 1 else None)]
+    finally:
+        for program in running:
+            program.process.kill()
+
+
+def network_costs(found: dict) -> dict:
+    costs = {"run_ms": median(found["cpu_ns"]) / 1e6, "load_ms": found["load_cpu_ns"] / 1e6}
+    if "allocator" in found:
+        costs["allocator_calls"] = sum(found["allocator"].values()) / len(found["cpu_ns"])
+    return costs
+
+
+def mediapipe_costs(program: Program) -> dict:
+    found = json.loads(program.output)
+    return {"frame_ms": found["cpu_ns_per_frame"] / 1e6, "hands": found["hands_per_frame"]}
+
+
+def pose_costs(whole: Program, beginning: Program) -> dict:
+    """Of palmd on a whole clip, without what it takes to start and to warm up on its beginning."""
+    measured = FRAMES - WARM_UP_FRAMES
+    lines = whole.output.splitlines()[WARM_UP_FRAMES:]
+    hands = sum(len(json.loads(line)["hands"]) for line in lines)
+    return {"frame_ms": (whole.cpu_ms - beginning.cpu_ms) / measured, "hands": hands / measured}
+
+
 class Bench:
     """The programs that are measured, and how they are run."""
 
@@ -79,35 +159,24 @@ class Bench:
             if not (arguments.models / f"{name}.onnx").is_file():
                 fail(f"{arguments.models / name}.onnx is missing; run `make models`, or name another folder with --models")
 
-    def run(self, command: list, simd: str | None = None) -> tuple[str, int]:
-        """Runs a program on the core; what it says, and its CPU time in ns."""
+    def start(self, command: list, simd: str | None = None) -> Program:
+        """Starts a program on the core, with one instruction set for palmd."""
         environment = os.environ | {"PALMD_MODELS": str(self.arguments.models)}
         if simd:
             environment["PALMD_SIMD"] = simd
-        pin = lambda: os.sched_setaffinity(0, {self.arguments.core})  # noqa: E731
-        command = list(map(str, command))
-        with (
-            tempfile.TemporaryFile("w+") as errors,
-            subprocess.Popen(
-                command, env=environment, preexec_fn=pin, stdout=subprocess.PIPE, stderr=errors, text=True
-            ) as process,
-        ):
-            output = process.stdout.read()
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            errors.seek(0)
-            remarks = errors.read().strip().splitlines()
-        if process.returncode != 0:
-            reason = (remarks or [f"it ended with {process.returncode}"])[-1]
-            fail(f"{Path(command[0]).name} failed: {reason}\n  the command was: {' '.join(command)}")
-        return output, round((used.ru_utime + used.ru_stime) * 1e9)
+        return Program(list(map(str, command)), environment, self.arguments.core)
+
+    def run(self, command: list) -> Program:
+        program = self.start(command)
+        take_turns([program])
+        return program
 
     def peer(self, *arguments) -> dict:
-        return json.loads(self.run([self.python, PEER, *arguments])[0])
+        return json.loads(self.run([self.python, PEER, *arguments]).output)
 
-    def step(self, what: str, ms: float):
+    def step(self, what: str, ms: dict[str, float]):
         self.done += 1
-        say(f"[{self.done}/{self.total}] {what}: {ms:.2f} ms")
+        say(f"[{self.done}/{self.total}] {what}: {', '.join(f'{name} {ms:.2f} ms' for name, ms in ms.items())}")
 
     def outputs(self) -> dict:
         """For each network, program and kind of input, the largest difference from TFLite's outputs."""
@@ -115,35 +184,34 @@ class Bench:
         media = ["--media", self.arguments.media] if self.arguments.media else []
         models = [self.arguments.models / f"{name}.onnx" for name in NETWORKS]
         options = ["--network", self.arguments.network, "--simd", *self.simd]
-        return json.loads(self.run([self.python, HERE / "outputs.py", *models, *media, *options])[0])
+        return json.loads(self.run([self.python, HERE / "outputs.py", *models, *media, *options]).output)
 
     # One network at a time.
 
     def networks(self) -> dict:
         """For each network and runtime, a list of what each start measured."""
         runtimes = [f"palmd {simd}" for simd in self.simd] + ["xnnpack", "onnxruntime", "tract"]
-        self.done, self.total = 0, self.arguments.rounds * len(NETWORKS) * len(runtimes)
+        self.done, self.total = 0, self.arguments.rounds * len(NETWORKS)
         results = {name: {runtime: [] for runtime in runtimes} for name in NETWORKS}
         for round_ in range(self.arguments.rounds):
             for name in NETWORKS:
-                for runtime in turn(runtimes, round_):
-                    found = self.network(self.arguments.models / f"{name}.onnx", runtime)
-                    results[name][runtime].append(found)
-                    self.step(f"{name}, {runtime}", found["run_ms"])
+                started = {runtime: self.start_network(name, runtime) for runtime in turn(runtimes, round_)}
+                take_turns(started.values())
+                found = {runtime: network_costs(json.loads(program.output)) for runtime, program in started.items()}
+                for runtime, costs in found.items():
+                    results[name][runtime].append(costs)
+                self.step(name, {runtime: found[runtime]["run_ms"] for runtime in runtimes})
         return results
 
-    def network(self, model: Path, runtime: str) -> dict:
-        counts = ["--runs", self.arguments.runs, "--warm-up", 5]
+    def start_network(self, name: str, runtime: str) -> Program:
+        model = self.arguments.models / f"{name}.onnx"
+        # tract is so much slower that a part of the runs does.
+        runs = max(1, self.arguments.runs // 4) if runtime == "tract" else self.arguments.runs
+        counts = ["--runs", runs, "--warm-up", 5]
         if runtime in ("xnnpack", "onnxruntime"):
-            found = self.peer(runtime, model, *counts)
-        else:
-            engine, _, simd = runtime.partition(" ")
-            command = [self.arguments.network, model, "--engine", engine, *counts]
-            found = json.loads(self.run(command, simd)[0])
-        measured = {"run_ms": median(found["cpu_ns"]) / 1e6, "load_ms": found["load_cpu_ns"] / 1e6}
-        if "allocator" in found:
-            measured["allocator_calls"] = sum(found["allocator"].values()) / self.arguments.runs
-        return measured
+            return self.start([self.python, PEER, runtime, model, *counts])
+        engine, _, simd = runtime.partition(" ")
+        return self.start([self.arguments.network, model, "--engine", engine, *counts], simd)
 
     # The whole way from a frame to its poses.
 
@@ -160,31 +228,32 @@ class Bench:
             for in_view, allowed in SITUATIONS
             for model in ("lite", "full")
         ]
-        self.done, self.total = 0, self.arguments.rounds * len(cases) * len(programs)
+        self.done, self.total = 0, self.arguments.rounds * len(cases)
         results = {case: {program: [] for program in programs} for case in cases}
         for round_ in range(self.arguments.rounds):
             for case in cases:
                 kind, in_view, allowed, model = case
-                for program in turn(programs, round_):
-                    found = self.pipeline(clips[kind][in_view], program, allowed, model)
-                    results[case][program].append(found)
-                    self.step(f"{kind}, {in_view} of {allowed} hands, {model}, {program}", found["frame_ms"])
+                found = self.pipeline(clips[kind][in_view], turn(programs, round_), allowed, model)
+                for program, costs in found.items():
+                    results[case][program].append(costs)
+                what = f"{model}, {kind}, {in_view} of {allowed} hands"
+                self.step(what, {program: found[program]["frame_ms"] for program in programs})
         return {" ".join(map(str, case)): found for case, found in results.items()}
 
-    def pipeline(self, clip: Path, program: str, hands: int, model: str) -> dict:
-        program, _, simd = program.partition(" ")
+    def pipeline(self, clip: Path, programs: list[str], hands: int, model: str) -> dict[str, dict]:
         whole, beginning = (clip.with_name(f"{clip.name}-{count}.y4m") for count in (FRAMES, WARM_UP_FRAMES))
-        if program == "mediapipe":
-            full = ["--full"] if model == "full" else []
-            found = self.peer("mediapipe", whole, "--warm-up", WARM_UP_FRAMES, "--hands", hands, *full)
-            return {"frame_ms": found["cpu_ns_per_frame"] / 1e6, "hands": found["hands_per_frame"]}
-        # What the program takes to start and to warm up is that of the clip's beginning.
-        options = ["--hands", hands, "--model", model]
-        lines, long = self.run([self.arguments.palmd, "pose", "--source", whole, *options], simd)
-        _, short = self.run([self.arguments.palmd, "pose", "--source", beginning, *options], simd)
-        measured = FRAMES - WARM_UP_FRAMES
-        hands_seen = sum(len(json.loads(line)["hands"]) for line in lines.splitlines()[WARM_UP_FRAMES:])
-        return {"frame_ms": (long - short) / measured / 1e6, "hands": hands_seen / measured}
+        full = ["--full"] if model == "full" else []
+        started = {}
+        for program in programs:
+            name, _, simd = program.partition(" ")
+            if name == "mediapipe":
+                options = ["--warm-up", WARM_UP_FRAMES, "--hands", hands, *full]
+                started[program] = [self.start([self.python, PEER, "mediapipe", whole, *options])]
+            else:
+                pose = [self.arguments.palmd, "pose", "--hands", hands, "--model", model, "--source"]
+                started[program] = [self.start([*pose, source], simd) for source in (whole, beginning)]
+        take_turns(itertools.chain(*started.values()))
+        return {program: (mediapipe_costs if len(of) == 1 else pose_costs)(*of) for program, of in started.items()}
 
     def clips(self, folder: Path) -> dict[str, dict[int, Path]]:
         """For each kind of clip and number of hands in view its files, without `-LENGTH.y4m`."""
@@ -287,7 +356,7 @@ def main():
     parser.add_argument("--media", default=os.environ.get("PALMD_MEDIA"), help="folder of clips of real hands")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to run on")
     parser.add_argument("--rounds", type=int, default=7, help="starts of each program")
-    parser.add_argument("--runs", type=int, default=40, help="runs of a network in each start")
+    parser.add_argument("--runs", type=int, default=100, help="runs of a network in each start")
     parser.add_argument("--only", choices=PARTS, help="measure only this, and only print it")
     arguments = parser.parse_args()
     arguments.media = arguments.media and Path(arguments.media)
