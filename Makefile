@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check bench train clean
+.PHONY: help setup models build demo test check bench bench-peers train clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,10 @@ test: models check ## everything that is checked, all tests included
 
 bench: build ## time a stage, allocator calls, memory
 	$(TARGET)/release/palmd bench
+
+bench-peers: models ## measure against other runtimes; writes docs/performance.md
+	cargo build --release --locked --bins --examples
+	@python3 benches/peers/measure.py
 
 train: setup ## train the gesture classifier anew
 	python3 -m venv models/.cache/train

@@ -70,6 +70,20 @@ impl Stage {
         }
     }
 
+    /// The stages that a frame went through, and their times. Doesn't allocate.
+    pub fn of_frame(times: &StageTimes) -> impl Iterator<Item = (Self, Duration)> {
+        let stages = [
+            (Self::Letterbox, times.letterbox),
+            (Self::PalmNetwork, times.palm),
+            (Self::PalmDecode, times.decode),
+            (Self::Warp, times.warp),
+            (Self::LandmarkNetwork, times.landmark),
+        ];
+        stages
+            .into_iter()
+            .filter_map(|(stage, time)| Some((stage, time?)))
+    }
+
     /// All stages, in the order of the way.
     pub const ALL: [Self; 7] = [
         Self::Letterbox,
@@ -147,16 +161,8 @@ impl Metrics {
 
     /// Counts the stages of a frame. Wait-free, no allocation.
     pub fn record_frame(&self, times: &StageTimes) {
-        for (stage, time) in [
-            (Stage::Letterbox, times.letterbox),
-            (Stage::PalmNetwork, times.palm),
-            (Stage::PalmDecode, times.decode),
-            (Stage::Warp, times.warp),
-            (Stage::LandmarkNetwork, times.landmark),
-        ] {
-            if let Some(time) = time {
-                self.record(stage, time);
-            }
+        for (stage, time) in Stage::of_frame(times) {
+            self.record(stage, time);
         }
     }
 

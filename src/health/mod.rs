@@ -5,12 +5,14 @@
 //! leaks.
 
 mod allocator;
+mod cpu;
 mod histogram;
 mod memory;
 mod metrics;
 mod watch;
 
 pub use allocator::{AllocatorCalls, CountingAllocator, thread_calls};
+pub use cpu::process_cpu_time;
 pub use histogram::{Histogram, Quantiles};
 pub use memory::{Memory, PageFaults, process_page_faults, thread_page_faults};
 pub use metrics::{Counter, Gauge, Metrics, Snapshot, Stage};
