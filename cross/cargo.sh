@@ -21,5 +21,4 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$here/../target}/cross" # never sha
 name=$(echo "$target" | tr a-z- A-Z_)
 export "CARGO_TARGET_${name}_LINKER=$gnu-gcc"
 export "CARGO_TARGET_${name}_RUNNER=$qemu -L /usr/$gnu"
-export "CC_$(echo "$target" | tr - _)=$gnu-gcc"
 exec cargo "$command" --target "$target" "$@"
