@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check bench bench-peers train clean
+.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm train clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +34,17 @@ bench: build ## time a stage, allocator calls, memory
 bench-peers: models ## measure against other runtimes; writes docs/performance.md
 	cargo build --release --locked --bins --examples
 	@python3 benches/peers/measure.py
+
+cross: ## build for ARM, 64 and 32 bit (release)
+	cross/cargo.sh aarch64 build --release --locked
+	cross/cargo.sh armv7 build --release --locked
+
+test-arm: models ## all tests, built for ARM and run under an emulator
+	cross/cargo.sh aarch64 test --locked
+	cross/cargo.sh armv7 test --locked
+
+count-arm: models ## instructions that an inference takes on ARM, beside XNNPACK's
+	cross/count/count.py
 
 train: setup ## train the gesture classifier anew
 	python3 -m venv models/.cache/train

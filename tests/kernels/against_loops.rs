@@ -1,0 +1,151 @@
+//! Each kernel of each instruction set that this processor has, against plain loops.
+
+use palmd_kernels::inference::kernels::{
+    Activation, AlignedBox, Axis, Depthwise, Epilogue, Product, Region, Residual, Run,
+};
+use palmd_kernels::inference::simd::{CHUNK, InstructionSet};
+use proptest::prelude::*;
+
+/// Small numbers, the same for the same seed.
+struct Numbers(u32);
+
+impl Numbers {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 8) as f32 / 8_388_608.0 - 1.0
+    }
+
+    fn take(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Identity,
+    Clip,
+    PRelu,
+}
+
+impl Kind {
+    fn any() -> impl Strategy<Value = Self> {
+        prop_oneof![Just(Self::Identity), Just(Self::Clip), Just(Self::PRelu)]
+    }
+
+    fn activation(self, slopes: &[f32]) -> Activation {
+        match self {
+            Self::Identity => Activation::Identity,
+            Self::Clip => Activation::Clip {
+                low: -0.5,
+                high: 1.0,
+            },
+            Self::PRelu => Activation::PRelu(AlignedBox::of(slopes)),
+        }
+    }
+
+    fn apply(self, x: f32, slope: f32) -> f32 {
+        match self {
+            Self::Identity => x,
+            Self::Clip => x.max(-0.5).min(1.0),
+            Self::PRelu if x < 0.0 => x * slope,
+            Self::PRelu => x,
+        }
+    }
+}
+
+fn close(a: f32, b: f32) -> bool {
+    (a - b).abs() < 1e-4 || (a.is_nan() && b.is_nan())
+}
+
+/// Where channel `c` of pixel `p` lies in an image of `pixels` pixels.
+fn place(c: usize, p: usize, pixels: usize) -> usize {
+    (c / CHUNK * pixels + p) * CHUNK + c % CHUNK
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_product_is_that_of_loops(
+        pixels in 1..40usize, rows in 1..70usize, channels in 1..70usize,
+        kind in Kind::any(), adds in any::<bool>(), nan in any::<bool>(), seed in any::<u32>(),
+    ) {
+        let mut numbers = Numbers(seed);
+        let (in_chunks, out_chunks) = (rows.div_ceil(CHUNK), channels.div_ceil(CHUNK));
+        let weights = numbers.take(rows * channels);
+        let (bias, slopes) = (numbers.take(out_chunks * CHUNK), numbers.take(out_chunks * CHUNK));
+        let mut source = numbers.take(in_chunks * CHUNK * pixels);
+        if nan {
+            source[0] = f32::NAN;
+        }
+        let residual = numbers.take(out_chunks * CHUNK * pixels);
+        for set in InstructionSet::available() {
+            let runs: Vec<_> = (0..in_chunks)
+                .map(|i| Run { source: i * CHUNK * pixels, row: i * CHUNK, len: CHUNK.min(rows - i * CHUNK) })
+                .collect();
+            let region = Region {
+                runs: 0..in_chunks, lines: 1, pixels,
+                source: 0, source_pixel: CHUNK, source_line: 0,
+                output: 0, output_pixel: CHUNK, output_line: 0,
+            };
+            let epilogue = Epilogue {
+                bias: AlignedBox::of(&bias),
+                activation: kind.activation(&slopes),
+                residual: if adds { Residual::After } else { Residual::None },
+            };
+            let weight = |row: usize, channel: usize| weights[row * channels + channel];
+            let product = Product::new(set, (rows, channels), weight, (runs, vec![region]), (pixels * CHUNK, false), epilogue);
+            let mut output = vec![0.0; out_chunks * CHUNK * pixels];
+            product.run(&source, &residual, &mut output);
+            for p in 0..pixels {
+                for c in 0..channels {
+                    let sum: f32 = (0..rows).map(|r| source[place(r, p, pixels)] * weight(r, c)).sum();
+                    let at = place(c, p, pixels);
+                    let wanted = kind.apply(sum + bias[c], slopes[c]) + if adds { residual[at] } else { 0.0 };
+                    prop_assert!(close(output[at], wanted), "{set}, pixel {p}, channel {c}: {} for {wanted}", output[at]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_depthwise_convolution_is_that_of_loops(
+        tiles in 1..4usize, width in 1..30usize, channels in 1..40usize, kernel in prop_oneof![Just(3), Just(5), 1..7usize],
+        stride in 1..3usize, dilation in 1..3usize, pad in 0..3usize, usual in any::<bool>(), kind in Kind::any(), seed in any::<u32>(),
+    ) {
+        // The usual shapes have kernels of their own.
+        let (width, dilation, pad) =
+            if usual { (tiles * 7 * stride, 1, (kernel - 1) / 2 - usize::from(stride == 2 && kernel > 2)) } else { (width, dilation, pad.min(kernel - 1)) };
+        let axis = |input: usize| Axis { input, output: input.div_ceil(stride), kernel, stride, dilation, pad_before: pad };
+        let (rows, columns) = (axis(5), axis(width));
+        let mut numbers = Numbers(seed);
+        let chunks = channels.div_ceil(CHUNK);
+        let weights = numbers.take(channels * kernel * kernel);
+        let (bias, slopes) = (numbers.take(chunks * CHUNK), numbers.take(chunks * CHUNK));
+        let source = numbers.take(chunks * CHUNK * rows.input * columns.input);
+        for set in InstructionSet::available() {
+            let epilogue = Epilogue { bias: AlignedBox::of(&bias), activation: kind.activation(&slopes), residual: Residual::None };
+            let weight = |channel: usize, tap: usize| weights[channel * kernel * kernel + tap];
+            let convolution = Depthwise::new(set, channels, (rows, columns), weight, epilogue);
+            let mut output = vec![0.0; chunks * CHUNK * rows.output * columns.output];
+            convolution.run(&source, &mut output);
+            for y in 0..rows.output {
+                for x in 0..columns.output {
+                    for c in 0..channels {
+                        let mut sum = bias[c];
+                        for tap in 0..kernel * kernel {
+                            let row = (y * stride + tap / kernel * dilation).checked_sub(pad).filter(|&row| row < rows.input);
+                            let column = (x * stride + tap % kernel * dilation).checked_sub(pad).filter(|&column| column < columns.input);
+                            if let (Some(row), Some(column)) = (row, column) {
+                                sum += source[place(c, row * columns.input + column, rows.input * columns.input)] * weight(c, tap);
+                            }
+                        }
+                        let wanted = kind.apply(sum, slopes[c]);
+                        let got = output[place(c, y * columns.output + x, rows.output * columns.output)];
+                        prop_assert!(close(got, wanted), "{set}, row {y}, column {x}, channel {c}: {got} for {wanted}");
+                    }
+                }
+            }
+        }
+    }
+}
