@@ -11,6 +11,7 @@ use palmd::health::{
     AllocatorCalls, Memory, PageFaults, Quantiles, Stage, process_cpu_time, thread_calls,
     thread_page_faults,
 };
+use palmd::inference::{LayerCost, Network};
 use palmd::pose::{PoseParams, PoseTracker};
 use palmd::window::WINDOW_LEN;
 use serde::Serialize;
@@ -47,7 +48,61 @@ struct Report {
     /// The most hands that are followed.
     hands: usize,
     costs: Vec<Cost>,
+    networks: Vec<NetworkCost>,
     memory: Memory,
+}
+
+/// What a network costs, layer by layer.
+#[derive(Debug, Serialize)]
+struct NetworkCost {
+    network: &'static str,
+    /// What became of the model's nodes.
+    folding: String,
+    arena_bytes: usize,
+    macs: u64,
+    kinds: Vec<KindCost>,
+    layers: Vec<LayerCost>,
+}
+
+/// What the layers of one kind cost together.
+#[derive(Debug, Serialize)]
+struct KindCost {
+    kind: &'static str,
+    layers: usize,
+    macs: u64,
+    /// Sum of the layers' medians.
+    ms: f64,
+}
+
+impl NetworkCost {
+    fn of(network: &'static str, loaded: &Network, runs: usize) -> Self {
+        let layers = loaded.profile(runs);
+        let mut kinds: Vec<KindCost> = Vec::new();
+        for layer in &layers {
+            let at = kinds.iter().position(|kind| kind.kind == layer.kind);
+            let at = at.unwrap_or_else(|| {
+                kinds.push(KindCost {
+                    kind: layer.kind,
+                    layers: 0,
+                    macs: 0,
+                    ms: 0.0,
+                });
+                kinds.len() - 1
+            });
+            kinds[at].layers += 1;
+            kinds[at].macs += layer.macs;
+            kinds[at].ms += layer.median.as_secs_f64() * 1e3;
+        }
+        kinds.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+        Self {
+            network,
+            folding: loaded.folding().to_string(),
+            arena_bytes: loaded.folding().arena_bytes(),
+            macs: loaded.folding().macs(),
+            kinds,
+            layers,
+        }
+    }
 }
 
 /// What one kind of work costs.
@@ -86,10 +141,20 @@ impl Bench {
         }
         costs.push(meter.cost("window", None));
         let PoseParams { model, hands, .. } = params;
+        let tracker = PoseTracker::load(&folder, params)?;
+        let [palm, landmark] = tracker.networks();
+        let all = [
+            ("palm network", palm),
+            ("landmark network", landmark),
+            ("classifier", classifier.network()),
+        ];
+        let runs = (self.frames / 5).clamp(5, 100) as usize;
+        let networks = all.map(|(name, network)| NetworkCost::of(name, network, runs));
         let report = Report {
             model: model.name(),
             hands,
             costs,
+            networks: networks.into(),
             memory: Memory::now(),
         };
         let mut out = Output::create(None)?;
@@ -264,6 +329,9 @@ impl fmt::Display for Report {
         for cost in &self.costs {
             cost.fmt(f)?;
         }
+        for network in &self.networks {
+            network.fmt(f)?;
+        }
         let mb = |bytes| bytes as f64 / 1e6;
         writeln!(
             f,
@@ -271,6 +339,31 @@ impl fmt::Display for Report {
             mb(self.memory.resident_bytes),
             mb(self.memory.peak_bytes)
         )
+    }
+}
+
+impl fmt::Display for NetworkCost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\n{:24}{:>10}{:>10}{:>10}{:>10}",
+            self.network, "ms", "MMAC", "GMAC/s", "layers"
+        )?;
+        for kind in &self.kinds {
+            let KindCost {
+                kind,
+                layers,
+                macs,
+                ms,
+            } = kind;
+            write!(f, "  {kind:22}{ms:10.3}")?;
+            match *macs as f64 / 1e6 {
+                0.0 => writeln!(f, "{:>10}{:>10}{layers:10}", "-", "-")?,
+                mmacs => writeln!(f, "{mmacs:10.1}{:10.1}{layers:10}", mmacs / ms)?,
+            }
+        }
+        let arena_kb = self.arena_bytes as f64 / 1e3;
+        writeln!(f, "  {}; arena {arena_kb:.0} kB", self.folding)
     }
 }
 

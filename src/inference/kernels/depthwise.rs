@@ -217,6 +217,16 @@ impl Shape {
     }
 }
 
+/// Repeats a block for each of some columns.
+macro_rules! by_column {
+    ($column:ident, [$($at:literal)*], $block:block) => {
+        $({
+            let $column: usize = $at;
+            $block
+        })*
+    };
+}
+
 /// A row of output pixels, and the input rows under its taps.
 struct Row<'a> {
     plan: &'a Depthwise,
@@ -346,17 +356,22 @@ impl Row<'_> {
                         row[k][r] = S::load(weights.add(k * CHUNK + r * S::LANES));
                     }
                 }
-                for i in L..(T - 1) * D + K - E {
-                    for r in 0..R {
-                        let pixel = S::load(source.wrapping_add(i * CHUNK + r * S::LANES));
-                        for k in 0..K {
-                            if i >= k && (i - k) % D == 0 && (i - k) / D < T {
-                                let t = (i - k) / D;
-                                sums[t][r] = S::fma(sums[t][r], pixel, row[k][r]);
+                let span = (T - 1) * D + K;
+                // Written out: the sums stay in registers only if no index is left.
+                by_column!(column, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], {
+                    if column >= L && column + E < span {
+                        for r in 0..R {
+                            let at = source.wrapping_add(column * CHUNK + r * S::LANES);
+                            let pixel = S::load(at);
+                            for k in 0..K {
+                                if column >= k && (column - k) % D == 0 && (column - k) / D < T {
+                                    let t = (column - k) / D;
+                                    sums[t][r] = S::fma(sums[t][r], pixel, row[k][r]);
+                                }
                             }
                         }
                     }
-                }
+                });
                 source = source.wrapping_add(self.source_row);
                 weights = weights.wrapping_add(K * CHUNK);
             }

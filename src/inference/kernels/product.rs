@@ -372,6 +372,34 @@ impl Tiles<'_> {
         }
     }
 
+    /// Where register `r` of a pixel is stored.
+    #[inline(always)]
+    fn place<S: Simd>(&self, pixel: usize, r: usize) -> usize {
+        pixel * self.output_pixel
+            + r / S::PER_CHUNK * self.chunk_stride
+            + r % S::PER_CHUNK * S::LANES
+    }
+
+    // Not a closure: those don't inherit the instruction set, and would call each instruction.
+    /// # Safety
+    /// All that is reached from these pixels is in bounds.
+    #[inline(always)]
+    unsafe fn add_residual<S: Simd, const P: usize, const R: usize>(
+        &self,
+        first: usize,
+        sums: &mut [[S::V; R]; P],
+    ) {
+        for p in 0..P {
+            for r in 0..R {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let at = self.residual.add(self.place::<S>(first + p, r));
+                    sums[p][r] = S::add(sums[p][r], S::load(at));
+                }
+            }
+        }
+    }
+
     /// # Safety
     /// All that is reached from these pixels is in bounds.
     #[inline(always)]
@@ -380,31 +408,19 @@ impl Tiles<'_> {
         first: usize,
         sums: &mut [[S::V; R]; P],
     ) {
-        let place = |p: usize, r: usize| {
-            (first + p) * self.output_pixel
-                + r / S::PER_CHUNK * self.chunk_stride
-                + r % S::PER_CHUNK * S::LANES
-        };
         // SAFETY: the caller's promise; a residual has the output's layout.
         unsafe {
-            let add_residual = |sums: &mut [[S::V; R]; P]| {
-                for p in 0..P {
-                    for r in 0..R {
-                        sums[p][r] = S::add(sums[p][r], S::load(self.residual.add(place(p, r))));
-                    }
-                }
-            };
             if self.epilogue.residual == Residual::Before {
-                add_residual(sums);
+                self.add_residual::<S, P, R>(first, sums);
             }
             activate::<S, P, R>(&self.epilogue.activation, self.panel.channel, sums);
             if self.epilogue.residual == Residual::After {
-                add_residual(sums);
+                self.add_residual::<S, P, R>(first, sums);
             }
             let Some(stored) = self.panel.partial else {
                 for p in 0..P {
                     for r in 0..R {
-                        S::store(self.output.add(place(p, r)), sums[p][r]);
+                        S::store(self.output.add(self.place::<S>(first + p, r)), sums[p][r]);
                     }
                 }
                 return;

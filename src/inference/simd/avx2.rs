@@ -20,7 +20,7 @@ unsafe impl Simd for Avx2 {
     const STEP: usize = 1;
     const TILE: (usize, usize) = (6, 2);
     const NARROW: (usize, usize) = (3, 4);
-    const ABREAST: usize = 2;
+    const ABREAST: usize = 1;
 
     #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
