@@ -7,7 +7,8 @@ use tract_onnx::tract_hir::internal::*;
 use super::operator::{Convolution, Operator, constant, dense_strides, shape_of};
 use crate::inference::kernels::{
     Activation, AlignedBox, Assemble, Axis, Binary, Depthwise, Epilogue, Gather, Global,
-    ImageShape, Pairing, Part, Product, Reduce, Reducer, Region, Residual, Resize, Run, Unary, Zip,
+    ImageShape, Pairing, Part, Product, Reduce, Reducer, Region, Residual, Resize, Run, Strides,
+    Unary, Zip,
 };
 use crate::inference::plan::{BufferId, Builder, Plan, Step};
 use crate::inference::simd::{CHUNK, InstructionSet};
@@ -413,8 +414,18 @@ impl<'a> Lowering<'a> {
             });
         }
         let source = Layout::new(conv.input, chunked_source);
+        let (runs, regions) = runs_and_regions(conv, &source);
         let output_layout = Layout::new(image, !dense);
-        let (runs, regions) = runs_and_regions(conv, &source, &output_layout);
+        let source_line = conv.columns.input * source.pixel;
+        let strides = Strides {
+            source_chunk: source.chunk,
+            source_line,
+            source_pixel: conv.columns.stride * source.pixel,
+            source_row: conv.rows.stride * source_line,
+            output_chunk: output_layout.chunk,
+            output_pixel: output_layout.pixel,
+            output_row: conv.columns.output * output_layout.pixel,
+        };
         let channels = conv.input.channels;
         let taps = conv.rows.kernel * conv.columns.kernel;
         let product = Product::new(
@@ -425,7 +436,7 @@ impl<'a> Lowering<'a> {
                 conv.weight(values, tap, input, channel)
             },
             (runs, regions),
-            (output_layout.chunk, dense),
+            (strides, dense),
             epilogue,
         );
         let macs = product.macs(image.channels);
@@ -434,9 +445,9 @@ impl<'a> Lowering<'a> {
         } else {
             image.chunked_len()
         };
-        let buffer = self
-            .builder
-            .layer(name, macs, Step::Product(product), &operands, len);
+        let axes = (conv.rows, conv.columns);
+        let step = Step::Product { product, axes };
+        let buffer = self.builder.layer(name, macs, step, &operands, len);
         let value = if dense {
             Value::dense(buffer)
         } else {
@@ -872,7 +883,8 @@ impl Layout {
                 for tx in columns.clone() {
                     for first in (0..self.channels).step_by(chunk_len) {
                         runs.push(Run {
-                            source: place(ty, tx) + first / CHUNK * self.chunk,
+                            chunk: first / CHUNK,
+                            offset: place(ty, tx),
                             row: tap(ty, tx) * self.channels + first,
                             len: chunk_len.min(self.channels - first),
                         });
@@ -887,7 +899,8 @@ impl Layout {
                 let step = if together { columns.len().max(1) } else { 1 };
                 for tx in columns.clone().step_by(step) {
                     runs.push(Run {
-                        source: place(ty, tx) + channel * self.channel,
+                        chunk: 0,
+                        offset: place(ty, tx) + channel * self.channel,
                         row: channel * taps + tap(ty, tx),
                         len: step,
                     });
@@ -912,11 +925,7 @@ fn alike(axis: &Axis) -> Vec<(std::ops::Range<usize>, std::ops::Range<usize>)> {
 
 /// Where a convolution's numbers lie: regions of the output whose pixels have the same taps
 /// inside of the image, and the runs of each.
-fn runs_and_regions(
-    conv: &Convolution,
-    source: &Layout,
-    output: &Layout,
-) -> (Vec<Run>, Vec<Region>) {
+fn runs_and_regions(conv: &Convolution, source: &Layout) -> (Vec<Run>, Vec<Region>) {
     let (rows, columns) = (&conv.rows, &conv.columns);
     let mut runs = Vec::new();
     let mut regions = Vec::new();
@@ -928,46 +937,14 @@ fn runs_and_regions(
             let first = |axis: &Axis, at: usize, tap: usize| {
                 (at * axis.stride + tap * axis.dilation).saturating_sub(axis.pad_before)
             };
-            let (y, x) = (
-                first(rows, ys.start, row_taps.start),
-                first(columns, xs.start, column_taps.start),
-            );
-            let has_runs = runs.len() > begin;
-            let (source_pixel, source_line) = if has_runs {
-                (
-                    columns.stride * source.pixel,
-                    rows.stride * columns.input * source.pixel,
-                )
-            } else {
-                (0, 0)
-            };
-            let mut region = Region {
+            let y = first(rows, ys.start, row_taps.start);
+            let x = first(columns, xs.start, column_taps.start);
+            regions.push(Region {
                 runs: begin..runs.len(),
-                lines: ys.len(),
-                pixels: xs.len(),
-                source: if has_runs {
-                    (y * columns.input + x) * source.pixel
-                } else {
-                    0
-                },
-                source_pixel,
-                source_line,
-                output: (ys.start * columns.output + xs.start) * output.pixel,
-                output_pixel: output.pixel,
-                output_line: columns.output * output.pixel,
-            };
-            let is_one_line = region.source_line == region.pixels * region.source_pixel
-                && region.output_line == region.pixels * region.output_pixel;
-            if is_one_line {
-                region.pixels *= region.lines;
-                region.lines = 1;
-            } else if region.pixels < region.lines && region.pixels <= 2 {
-                // A narrow strip is walked downwards.
-                std::mem::swap(&mut region.pixels, &mut region.lines);
-                std::mem::swap(&mut region.source_pixel, &mut region.source_line);
-                std::mem::swap(&mut region.output_pixel, &mut region.output_line);
-            }
-            regions.push(region);
+                rows: ys.clone(),
+                columns: xs,
+                source: (y * columns.input + x) * source.pixel,
+            });
         }
     }
     (runs, regions)

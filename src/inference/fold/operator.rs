@@ -394,8 +394,9 @@ fn product(
         })
     };
     let (weights_of_input, weights_of_output) = (offsets(&of_image), offsets(&of_output));
-    let pixels = of_image.iter().filter(|axis| axis.weights.is_none());
-    let pixels = pixels.map(|axis| axis.len).product();
+    let of_pixels = of_image.iter().filter(|axis| axis.weights.is_none());
+    let pixels = of_pixels.clone().map(|axis| axis.len).product();
+    let width = of_pixels.last().map_or(1, |axis| axis.len);
     let image = |channels, channels_last| ImageShape {
         channels,
         pixels,
@@ -405,8 +406,8 @@ fn product(
         input: image(weights_of_input.len(), input_last),
         output: image(weights_of_output.len(), output_last),
         depthwise: false,
-        rows: Axis::pointwise(1),
-        columns: Axis::pointwise(pixels),
+        rows: Axis::pointwise(pixels / width),
+        columns: Axis::pointwise(width),
         bias: vec![0.0; weights_of_output.len()],
         weights: Arc::clone(weights),
         weights_of_input,

@@ -4,8 +4,11 @@
 //! a tap and each input pixel are loaded once for all of the tile. There is no padding in memory:
 //! taps outside of the image are dropped, in the usual shapes when the code is made.
 
+use std::ops::Range;
+
 use super::epilogue::{Epilogue, Residual, activate};
 use super::packed::AlignedBox;
+use super::product::Rows;
 use crate::inference::simd::{CHUNK, InstructionSet, Simd, instantiate};
 
 /// One axis of a convolution over an image.
@@ -42,7 +45,7 @@ impl Axis {
     /// The taps that lie inside of the input at output `at`.
     #[inline(always)]
     #[must_use]
-    pub fn taps(&self, at: usize) -> std::ops::Range<usize> {
+    pub fn taps(&self, at: usize) -> Range<usize> {
         let begin = at * self.stride;
         let first = self
             .pad_before
@@ -53,9 +56,22 @@ impl Axis {
         first.min(end)..end
     }
 
+    /// The inputs that some outputs need.
+    #[must_use]
+    pub fn needs(&self, outputs: Range<usize>) -> Range<usize> {
+        let mut inside = outputs.filter(|&at| !self.taps(at).is_empty());
+        let Some(first) = inside.next() else {
+            return 0..0;
+        };
+        let last = inside.next_back().unwrap_or(first);
+        let place =
+            |at: usize, tap: usize| at * self.stride + tap * self.dilation - self.pad_before;
+        place(first, self.taps(first).start)..place(last, self.taps(last).end - 1) + 1
+    }
+
     /// The outputs at which no tap lies outside.
     #[must_use]
-    pub fn inside(&self) -> std::ops::Range<usize> {
+    pub fn inside(&self) -> Range<usize> {
         let end = (self.input + self.pad_before)
             .checked_sub((self.kernel - 1) * self.dilation + 1)
             .map_or(0, |last| last / self.stride + 1)
@@ -74,6 +90,8 @@ pub struct Depthwise {
     /// `[chunk][tap][16]`.
     weights: AlignedBox,
     epilogue: Epilogue,
+    /// From one chunk of the source, and of the output, to the next.
+    chunk_strides: (usize, usize),
 }
 
 impl Depthwise {
@@ -107,7 +125,23 @@ impl Depthwise {
             columns,
             weights,
             epilogue,
+            chunk_strides: (
+                rows.input * columns.input * CHUNK,
+                rows.output * columns.output * CHUNK,
+            ),
         }
+    }
+
+    /// The rows and columns.
+    #[must_use]
+    pub fn axes(&self) -> (Axis, Axis) {
+        (self.rows, self.columns)
+    }
+
+    /// From one chunk of the source, and of the output, to the next: to be changed where they are
+    /// buffers of some rows only.
+    pub fn chunk_strides_mut(&mut self) -> &mut (usize, usize) {
+        &mut self.chunk_strides
     }
 
     /// Multiplications and additions of one run.
@@ -121,41 +155,73 @@ impl Depthwise {
         (channels * taps(&self.rows) * taps(&self.columns)) as u64
     }
 
-    /// Computes `output` from `source`.
+    /// Computes the output's rows from `source`.
     ///
     /// # Panics
     /// If one of them is too short.
-    pub fn run(&self, source: &[f32], output: &mut [f32]) {
-        let (rows, columns) = (&self.rows, &self.columns);
-        assert!(source.len() >= self.chunks * rows.input * columns.input * CHUNK);
-        assert!(output.len() >= self.chunks * rows.output * columns.output * CHUNK);
-        // SAFETY: the slices hold whole images, as was just checked, and `Axis::taps` keeps to
-        // the input.
-        unsafe { depthwise(self.set, self, source.as_ptr(), output.as_mut_ptr()) }
+    pub fn run(&self, rows: Range<usize>, source: Rows<&[f32]>, output: Rows<&mut [f32]>) {
+        let needs = self.rows.needs(rows.clone());
+        if rows.is_empty() || self.chunks == 0 {
+            return;
+        }
+        let (source_chunk, output_chunk) = self.chunk_strides;
+        let last = self.chunks - 1;
+        let source_rows = needs.end - source.first;
+        let output_rows = rows.end - output.first;
+        assert!(needs.start >= source.first && rows.start >= output.first);
+        assert!(rows.end <= self.rows.output);
+        assert!(
+            source.numbers.len() >= last * source_chunk + source_rows * self.columns.input * CHUNK
+        );
+        assert!(
+            output.numbers.len() >= last * output_chunk + output_rows * self.columns.output * CHUNK
+        );
+        let part = Part {
+            plan: self,
+            rows,
+            source: source.numbers.as_ptr(),
+            source_first: source.first,
+            output: output.numbers.as_mut_ptr(),
+            output_first: output.first,
+        };
+        // SAFETY: the slices hold the rows that are needed of each chunk, as was just checked, and
+        // `Axis::taps` keeps to the input.
+        unsafe { depthwise(self.set, &part) }
     }
 }
 
-instantiate!(fn depthwise(plan: &Depthwise, source: *const f32, output: *mut f32) = depthwise_on);
+/// Rows that are computed, and where they are.
+struct Part<'a> {
+    plan: &'a Depthwise,
+    rows: Range<usize>,
+    source: *const f32,
+    source_first: usize,
+    output: *mut f32,
+    output_first: usize,
+}
+
+instantiate!(fn depthwise(part: &Part<'_>) = depthwise_on);
 
 #[inline(always)]
-unsafe fn depthwise_on<S: Simd>(plan: &Depthwise, source: *const f32, output: *mut f32) {
+unsafe fn depthwise_on<S: Simd>(part: &Part<'_>) {
+    let plan = part.plan;
     let (rows, columns) = (&plan.rows, &plan.columns);
     let taps = rows.kernel * columns.kernel;
     let shape = Shape::of(rows, columns);
     for chunk in 0..plan.chunks {
         for register in (0..S::PER_CHUNK).step_by(S::ABREAST) {
             let lane = register * S::LANES;
-            // SAFETY: the caller's promise that the images are whole, and the weights are made
+            // SAFETY: the caller's promise that the rows are there, and the weights are made
             // for as many chunks.
             unsafe {
-                let source = source.add(chunk * rows.input * columns.input * CHUNK + lane);
+                let source = part.source.add(chunk * plan.chunk_strides.0 + lane);
                 let weights = plan.weights.as_ptr().add(chunk * taps * CHUNK + lane);
-                let output = output.add(chunk * rows.output * columns.output * CHUNK + lane);
-                for y in 0..rows.output {
+                let output = part.output.add(chunk * plan.chunk_strides.1 + lane);
+                for y in part.rows.clone() {
                     let taps = rows.taps(y);
                     let first_row = y * rows.stride + taps.start * rows.dilation;
                     // Without a tap inside, no row is read.
-                    let first_row = first_row.wrapping_sub(rows.pad_before);
+                    let first_row = first_row.wrapping_sub(rows.pad_before + part.source_first);
                     let row = Row {
                         plan,
                         channel: chunk * CHUNK + lane,
@@ -163,7 +229,7 @@ unsafe fn depthwise_on<S: Simd>(plan: &Depthwise, source: *const f32, output: *m
                         source: source.wrapping_add(first_row.wrapping_mul(columns.input * CHUNK)),
                         source_row: rows.dilation * columns.input * CHUNK,
                         weights: weights.add(taps.start * columns.kernel * CHUNK),
-                        output: output.add(y * columns.output * CHUNK),
+                        output: output.add((y - part.output_first) * columns.output * CHUNK),
                     };
                     match S::ABREAST {
                         1 => row.run::<S, 1>(shape),
@@ -364,7 +430,7 @@ impl Row<'_> {
                             let at = source.wrapping_add(column * CHUNK + r * S::LANES);
                             let pixel = S::load(at);
                             for k in 0..K {
-                                if column >= k && (column - k) % D == 0 && (column - k) / D < T {
+                                if column >= k && (column - k).is_multiple_of(D) && (column - k) / D < T {
                                     let t = (column - k) / D;
                                     sums[t][r] = S::fma(sums[t][r], pixel, row[k][r]);
                                 }

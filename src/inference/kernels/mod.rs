@@ -28,7 +28,7 @@ pub use epilogue::{Activation, Epilogue, Residual};
 pub use layout::ImageShape;
 pub use packed::AlignedBox;
 pub use pool::{Divisor, Global, Pool, PoolKind};
-pub use product::{Product, Region, Run};
+pub use product::{Product, Region, Rows, Run, Strides};
 pub use rearrange::{Assemble, Gather, Part};
 pub use reduce::{Reduce, Reducer, softmax};
 pub use resize::Resize;

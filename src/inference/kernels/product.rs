@@ -20,47 +20,57 @@ pub struct Product {
     panels: Vec<Panel>,
     runs: Vec<Run>,
     regions: Vec<Region>,
+    strides: Strides,
     epilogue: Epilogue,
-    /// From one chunk of output channels to the next.
-    chunk_stride: usize,
+    /// Numbers from the first to the last channel that are written of a pixel, beyond it.
+    beyond: usize,
     /// Pixels whose numbers stay in the cache while one panel follows the other.
     block: usize,
-    source_len: usize,
-    output_len: usize,
 }
 
 /// Neighbouring numbers of a pixel that are multiplied with as many rows of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Where they begin, from the pixel's own place.
-    pub source: usize,
+    /// The chunk in which they are.
+    pub chunk: usize,
+    /// Where they begin in it, from the place of the region's first tap.
+    pub offset: usize,
     /// The first of the weights' rows.
     pub row: usize,
     /// How many.
     pub len: usize,
 }
 
-/// Output pixels in lines that share their runs. All strides are in numbers.
+/// A rectangle of output pixels that share their runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
     /// Which of the runs.
     pub runs: Range<usize>,
-    /// How many lines.
-    pub lines: usize,
-    /// Pixels in a line.
-    pub pixels: usize,
-    /// The first pixel's place in the source, from which its runs count.
+    /// Rows of the output.
+    pub rows: Range<usize>,
+    /// Columns of the output.
+    pub columns: Range<usize>,
+    /// The place in the source of the first tap of the first pixel.
     pub source: usize,
-    /// From pixel to pixel in the source.
-    pub source_pixel: usize,
-    /// From line to line in the source.
+}
+
+/// How far apart things are in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Strides {
+    /// From one chunk of the source to the next.
+    pub source_chunk: usize,
+    /// From one line of the source to the next.
     pub source_line: usize,
-    /// The first pixel's place in the output.
-    pub output: usize,
-    /// From pixel to pixel in the output.
+    /// In the source, from an output pixel to the one beside it.
+    pub source_pixel: usize,
+    /// In the source, from an output pixel to the one below it.
+    pub source_row: usize,
+    /// From one chunk of the output to the next.
+    pub output_chunk: usize,
+    /// From one pixel of the output to the one beside it.
     pub output_pixel: usize,
-    /// From line to line in the output.
-    pub output_line: usize,
+    /// From one pixel of the output to the one below it.
+    pub output_row: usize,
 }
 
 /// Output channels that are summed up together.
@@ -84,32 +94,35 @@ const BLOCK_LEN: usize = 128 * 1024 / 4;
 impl Product {
     /// A product of `rows` x `channels` weights, of which `weight(row, channel)` is one.
     ///
-    /// One chunk of output channels is `chunk_stride` behind the other. If the output is `dense`,
-    /// nothing beyond the last channel is written; otherwise whole chunks are.
+    /// If the output is `dense`, nothing beyond its last channel is written; otherwise whole
+    /// chunks are.
     ///
     /// # Panics
-    /// If a run exceeds the rows, or an epilogue lacks channels, or a dense output has a residual.
+    /// If a run exceeds the rows, or an epilogue lacks channels, or a dense output that isn't of
+    /// whole chunks has a residual.
     #[must_use]
     pub fn new(
         set: InstructionSet,
         (rows, channels): (usize, usize),
         weight: impl Fn(usize, usize) -> f32,
         (runs, regions): (Vec<Run>, Vec<Region>),
-        (chunk_stride, dense): (usize, bool),
+        (strides, dense): (Strides, bool),
         epilogue: Epilogue,
     ) -> Self {
+        let whole = channels.is_multiple_of(CHUNK);
         assert!(runs.iter().all(|run| run.row + run.len <= rows));
         assert!(regions.iter().all(|r| r.runs.end <= runs.len()));
         assert!(epilogue.bias.len() >= channels.next_multiple_of(CHUNK));
-        assert!(!dense || channels % CHUNK == 0 || epilogue.residual == Residual::None);
+        assert!(!dense || whole || epilogue.residual == Residual::None);
 
-        let longest = regions.iter().map(|r| r.pixels).max().unwrap_or(0);
+        let widest = regions.iter().map(|r| r.columns.len() * r.rows.len());
+        let widest = widest.max().unwrap_or(0);
         let mut panels = Vec::new();
         let mut packed_len = 0;
         let chunks = channels.div_ceil(CHUNK);
         let mut chunk = 0;
         while chunk < chunks {
-            let registers = set.panel_registers(chunks - chunk, longest);
+            let registers = set.panel_registers(chunks - chunk, widest);
             let width = registers * set.lanes();
             let channel = chunk * CHUNK;
             let stored = (channels - channel).min(width);
@@ -132,34 +145,16 @@ impl Product {
                 }
             }
         }
-
-        let reach = |region: &Region| {
-            let far = |lines, pixels| (region.lines - 1) * lines + (region.pixels - 1) * pixels;
-            let run_end = |run: &Run| run.source + run.len;
-            let ends = runs[region.runs.clone()].iter().map(run_end);
-            let source = region.source
-                + far(region.source_line, region.source_pixel)
-                + ends.max().unwrap_or(0);
-            let last = if dense {
-                channels
-            } else {
-                (chunks - 1) * chunk_stride + CHUNK
-            };
-            let output = region.output + far(region.output_line, region.output_pixel) + last;
-            (source, output)
-        };
-        let reaches: Vec<_> = regions.iter().map(reach).collect();
         Self {
             set,
             weights,
             panels,
             runs,
             regions,
+            strides,
             epilogue,
-            chunk_stride,
+            beyond: if dense { channels } else { CHUNK },
             block: (BLOCK_LEN / rows.max(1)).max(1),
-            source_len: reaches.iter().map(|r| r.0).max().unwrap_or(0),
-            output_len: reaches.iter().map(|r| r.1).max().unwrap_or(0),
         }
     }
 
@@ -174,72 +169,157 @@ impl Product {
     pub fn macs(&self, channels: usize) -> u64 {
         let region = |region: &Region| {
             let rows: usize = self.runs[region.runs.clone()].iter().map(|r| r.len).sum();
-            (region.lines * region.pixels * rows * channels) as u64
+            (region.rows.len() * region.columns.len() * rows * channels) as u64
         };
         self.regions.iter().map(region).sum()
     }
 
-    /// Computes `output` from `source`, and from `residual` if the epilogue has one.
+    /// How far apart things are in memory: to be changed where source or output are buffers of
+    /// some rows only.
+    pub fn strides_mut(&mut self) -> &mut Strides {
+        &mut self.strides
+    }
+
+    /// Computes the output's rows from `source`, and from `residual` if the epilogue has one. The
+    /// residual begins with the same row as the output.
     ///
     /// # Panics
     /// If one of them is too short.
-    pub fn run(&self, source: &[f32], residual: &[f32], output: &mut [f32]) {
-        assert!(source.len() >= self.source_len && output.len() >= self.output_len);
-        assert!(self.epilogue.residual == Residual::None || residual.len() >= self.output_len);
-        let call = Call {
-            product: self,
-            source: source.as_ptr(),
-            residual: residual.as_ptr(),
-            output: output.as_mut_ptr(),
-        };
-        // SAFETY: the regions reach no further than the slices, as was just checked; the runs no
-        // further than the packed weights, and the panels no further than the epilogue, as was
-        // checked when they were made.
-        unsafe { product(self.set, &call) }
+    pub fn run(
+        &self,
+        rows: Range<usize>,
+        source: Rows<&[f32]>,
+        residual: &[f32],
+        output: Rows<&mut [f32]>,
+    ) {
+        let Strides {
+            source_line,
+            source_pixel,
+            source_row,
+            output_chunk,
+            output_pixel,
+            output_row,
+            ..
+        } = self.strides;
+        let last_chunk = self.panels.last().map_or(0, |p| {
+            (p.channel + p.registers * self.set.lanes()).div_ceil(CHUNK) - 1
+        });
+        for region in &self.regions {
+            let first = region.rows.start.max(rows.start);
+            let lines = region.rows.end.min(rows.end).saturating_sub(first);
+            let pixels = region.columns.len();
+            if lines == 0 || pixels == 0 {
+                continue;
+            }
+            let runs = &self.runs[region.runs.clone()];
+            let run_end = |run: &Run| run.chunk * self.strides.source_chunk + run.offset + run.len;
+            let place = region.source + (first - region.rows.start) * source_row;
+            let to = (first - output.first) * output_row + region.columns.start * output_pixel;
+            let mut part = Part {
+                product: self,
+                runs,
+                source: source.numbers.as_ptr(),
+                residual: residual.as_ptr().wrapping_add(to),
+                output: output.numbers.as_mut_ptr().wrapping_add(to),
+                lines,
+                pixels,
+                source_pixel,
+                source_line: source_row,
+                output_pixel,
+                output_line: output_row,
+            };
+            if let Some(run_end) = runs.iter().map(run_end).max() {
+                let place = place - source.first * source_line;
+                let reach = (lines - 1) * source_row + (pixels - 1) * source_pixel + run_end;
+                assert!(place + reach <= source.numbers.len());
+                part.source = part.source.wrapping_add(place);
+            }
+            let beyond = if self.beyond == CHUNK {
+                last_chunk * output_chunk + CHUNK
+            } else {
+                self.beyond
+            };
+            let reach = to + (lines - 1) * output_row + (pixels - 1) * output_pixel + beyond;
+            assert!(reach <= output.numbers.len());
+            assert!(!self.has_residual() || reach <= residual.len());
+            if source_row == pixels * source_pixel && output_row == pixels * output_pixel {
+                part.pixels = lines * pixels;
+                part.lines = 1;
+            } else if pixels < lines && pixels <= 2 {
+                // A narrow strip is walked downwards.
+                (part.lines, part.pixels) = (pixels, lines);
+                (part.source_line, part.source_pixel) = (source_pixel, source_row);
+                (part.output_line, part.output_pixel) = (output_pixel, output_row);
+            }
+            // SAFETY: what the part reaches lies within the slices, as was just checked; the runs
+            // reach no further than the packed weights, and the panels no further than the
+            // epilogue, as was checked when they were made.
+            unsafe { product(self.set, &part) }
+        }
     }
 }
 
-struct Call<'a> {
-    product: &'a Product,
-    source: *const f32,
-    residual: *const f32,
-    output: *mut f32,
+/// Rows of an image in chunks: all of them, or a buffer of some.
+#[derive(Debug)]
+pub struct Rows<T> {
+    /// The numbers.
+    pub numbers: T,
+    /// The image's row with which they begin.
+    pub first: usize,
 }
 
-instantiate!(fn product(call: &Call<'_>) = product_on);
+impl<T> Rows<T> {
+    /// All rows of an image.
+    pub fn all(numbers: T) -> Self {
+        Self { numbers, first: 0 }
+    }
+}
+
+/// Lines of pixels that share their runs.
+struct Part<'a> {
+    product: &'a Product,
+    runs: &'a [Run],
+    /// Where the first tap of the first pixel lies.
+    source: *const f32,
+    /// Where the first pixel is stored, and what is added to it.
+    residual: *const f32,
+    output: *mut f32,
+    lines: usize,
+    pixels: usize,
+    source_pixel: usize,
+    source_line: usize,
+    output_pixel: usize,
+    output_line: usize,
+}
+
+instantiate!(fn product(part: &Part<'_>) = product_on);
 
 #[inline(always)]
-unsafe fn product_on<S: Simd>(call: &Call<'_>) {
-    let product = call.product;
-    for region in &product.regions {
-        for line in 0..region.lines {
-            let source = region.source + line * region.source_line;
-            let output = region.output + line * region.output_line;
-            for first in (0..region.pixels).step_by(product.block) {
-                let pixels = product.block.min(region.pixels - first);
-                let source = source + first * region.source_pixel;
-                let output = output + first * region.output_pixel;
-                for panel in &product.panels {
-                    // SAFETY: the caller's promises about the whole regions.
-                    unsafe {
-                        let tiles = Tiles {
-                            runs: &product.runs[region.runs.clone()],
-                            source: call.source.add(source),
-                            source_pixel: region.source_pixel,
-                            weights: product.weights.as_ptr().add(panel.weights),
-                            panel,
-                            epilogue: &product.epilogue,
-                            residual: call.residual.wrapping_add(
-                                output + panel.channel / CHUNK * product.chunk_stride,
-                            ),
-                            output: call
-                                .output
-                                .add(output + panel.channel / CHUNK * product.chunk_stride),
-                            output_pixel: region.output_pixel,
-                            chunk_stride: product.chunk_stride,
-                        };
-                        tiles.run::<S>(pixels);
-                    }
+unsafe fn product_on<S: Simd>(part: &Part<'_>) {
+    let product = part.product;
+    for line in 0..part.lines {
+        for first in (0..part.pixels).step_by(product.block) {
+            let pixels = product.block.min(part.pixels - first);
+            let source = line * part.source_line + first * part.source_pixel;
+            let output = line * part.output_line + first * part.output_pixel;
+            for panel in &product.panels {
+                let to = output + panel.channel / CHUNK * product.strides.output_chunk;
+                // SAFETY: the caller's promise about the whole part.
+                unsafe {
+                    let tiles = Tiles {
+                        runs: part.runs,
+                        source: part.source.wrapping_add(source),
+                        source_chunk: product.strides.source_chunk,
+                        source_pixel: part.source_pixel,
+                        weights: product.weights.as_ptr().add(panel.weights),
+                        panel,
+                        epilogue: &product.epilogue,
+                        residual: part.residual.wrapping_add(to),
+                        output: part.output.wrapping_add(to),
+                        output_pixel: part.output_pixel,
+                        chunk_stride: product.strides.output_chunk,
+                    };
+                    tiles.run::<S>(pixels);
                 }
             }
         }
@@ -250,6 +330,7 @@ unsafe fn product_on<S: Simd>(call: &Call<'_>) {
 struct Tiles<'a> {
     runs: &'a [Run],
     source: *const f32,
+    source_chunk: usize,
     source_pixel: usize,
     weights: *const f32,
     panel: &'a Panel,
@@ -330,7 +411,8 @@ impl Tiles<'_> {
         };
         // SAFETY: the caller's promise.
         unsafe {
-            let source = self.source.add(first * stride);
+            let source = self.source.wrapping_add(first * stride);
+            let place = |run: &Run| source.wrapping_add(run.chunk * self.source_chunk + run.offset);
             let bias = self.epilogue.bias.as_ptr().add(self.panel.channel);
             let mut sums = [[S::splat(0.0); R]; P];
             for r in 0..R {
@@ -340,10 +422,10 @@ impl Tiles<'_> {
                 }
             }
             for (i, run) in self.runs.iter().enumerate() {
-                let mut from = source.add(run.source);
+                let mut from = place(run);
                 let mut weights = self.weights.add(run.row * R * S::LANES);
                 if let Some(next) = self.runs.get(i + 1) {
-                    let next = source.wrapping_add(next.source);
+                    let next = place(next);
                     for p in 0..P {
                         S::prefetch(next.wrapping_add(p * stride));
                     }

@@ -1,8 +1,9 @@
 //! Putting a plan together.
 
 use super::arena::{self, Lifetime};
+use super::block::{Between, Block, Work};
 use super::{Layer, Place, Plan, Slot, Step};
-use crate::inference::kernels::AlignedBox;
+use crate::inference::kernels::{AlignedBox, Axis};
 use crate::inference::simd::CHUNK;
 
 /// Numbers that a layer writes, or that are given.
@@ -33,7 +34,12 @@ struct Draft {
     step: Step,
     operands: Vec<BufferId>,
     output: BufferId,
+    scratch: Option<BufferId>,
 }
+
+/// Numbers between two layers from which on they are worth to be computed together: what is
+/// smaller stays in an L2 cache.
+const WORTH_A_BLOCK: usize = 96 * 1024 / 4;
 
 impl Builder {
     fn buffer(&mut self, place: Place, offset: usize, len: usize) -> BufferId {
@@ -78,6 +84,7 @@ impl Builder {
             step,
             operands: operands.into(),
             output,
+            scratch: None,
         });
         output
     }
@@ -102,16 +109,117 @@ impl Builder {
         self.buffers[output.0].place = place;
     }
 
+    /// The layer that writes a buffer which only one layer reads.
+    fn only_source(&self, buffer: BufferId) -> Option<usize> {
+        let readers = self
+            .layers
+            .iter()
+            .filter(|l| l.operands.contains(&buffer))
+            .count();
+        let in_arena = self.buffers[buffer.0].place == Place::Arena;
+        let writer = self.layers.iter().position(|layer| layer.output == buffer);
+        writer.filter(|_| in_arena && readers == 1)
+    }
+
+    /// Joins depthwise convolutions with the products before and behind them, where what lies
+    /// between is large.
+    fn join_blocks(&mut self) {
+        let mut at = 0;
+        while at < self.layers.len() {
+            if let Some(block) = self.block_ending(at) {
+                at -= self.join(&block);
+            }
+            at += 1;
+        }
+    }
+
+    /// The layers of a block that ends with the one at `last`, in order, if there is one.
+    fn block_ending(&self, last: usize) -> Option<Vec<usize>> {
+        let is_large = |layer: usize| self.len(self.layers[layer].output) >= WORTH_A_BLOCK;
+        let Step::Product { axes, .. } = &self.layers[last].step else {
+            return None;
+        };
+        let depthwise = self.only_source(self.layers[last].operands[0])?;
+        let Step::Depthwise(layer) = &self.layers[depthwise].step else {
+            return None;
+        };
+        let (rows, columns) = layer.axes();
+        let is_pointwise = |axis: &Axis, len| *axis == Axis::pointwise(len);
+        if !is_pointwise(&axes.0, rows.output) || !is_pointwise(&axes.1, columns.output) {
+            return None;
+        }
+        let first = self
+            .only_source(self.layers[depthwise].operands[0])
+            .filter(|&first| {
+                let Step::Product { product, axes } = &self.layers[first].step else {
+                    return false;
+                };
+                let fits = axes.0.output == rows.input && axes.1.output == columns.input;
+                fits && !product.has_residual() && is_large(first)
+            });
+        match first {
+            Some(first) => Some(vec![first, depthwise, last]),
+            None => is_large(depthwise).then(|| vec![depthwise, last]),
+        }
+    }
+
+    /// Puts a block in the place of its last layer, and gives how many layers went.
+    fn join(&mut self, layers: &[usize]) -> usize {
+        let work = |&at: &usize| {
+            let layer = &self.layers[at];
+            let channels = |columns: usize, rows: usize| self.len(layer.output) / (rows * columns);
+            match &layer.step {
+                Step::Product {
+                    product,
+                    axes: (rows, columns),
+                } => {
+                    let between =
+                        Between::new(channels(columns.output, rows.output), columns.output);
+                    let (product, rows) = (product.clone(), *rows);
+                    Some((Work::Product { product, rows }, between))
+                }
+                Step::Depthwise(depthwise) => {
+                    let (rows, columns) = depthwise.axes();
+                    let between =
+                        Between::new(channels(columns.output, rows.output), columns.output);
+                    Some((Work::Depthwise(depthwise.clone()), between))
+                }
+                _ => None,
+            }
+        };
+        let works: Option<Vec<_>> = layers.iter().map(work).collect();
+        let Some(block) = works.and_then(Block::new) else {
+            return 0;
+        };
+        let (Some((&last, rest)), Some(&first)) = (layers.split_last(), layers.first()) else {
+            return 0;
+        };
+        let source = self.layers[first].operands[0];
+        let macs = layers.iter().map(|&at| self.layers[at].macs).sum();
+        let scratch = self.buffer(Place::Arena, 0, block.buffers_len());
+        let joined = &mut self.layers[last];
+        joined.operands[0] = source;
+        joined.macs = macs;
+        joined.scratch = Some(scratch);
+        joined.step = Step::Block(block);
+        for &at in rest.iter().rev() {
+            self.layers.remove(at);
+        }
+        rest.len()
+    }
+
     /// Places all buffers.
     #[must_use]
     pub fn finish(mut self) -> Plan {
+        self.join_blocks();
         let mut lives: Vec<Lifetime> = Vec::new();
         let mut in_arena: Vec<usize> = Vec::new();
         for (id, buffer) in self.buffers.iter().enumerate() {
             if buffer.place != Place::Arena {
                 continue;
             }
-            let Some(first) = self.layers.iter().position(|l| l.output == BufferId(id)) else {
+            let writes = |l: &Draft| l.output == BufferId(id) || l.scratch == Some(BufferId(id));
+            let Some(first) = self.layers.iter().position(writes) else {
                 continue;
             };
             let reads = |layer: &Draft| layer.operands.contains(&BufferId(id));
@@ -138,6 +246,7 @@ impl Builder {
             step: draft.step,
             operands: draft.operands.into_iter().map(slot).collect(),
             output: slot(draft.output),
+            scratch: draft.scratch.map(slot),
         };
         let layers = self.layers.into_iter().map(layer).collect();
         Plan {

@@ -1,9 +1,10 @@
 //! A layer: one step of arithmetic with the places of its operands and its output.
 
 use super::Slot;
+use super::block::Block;
 use crate::inference::kernels::{
-    Assemble, Depthwise, Gather, Global, ImageShape, Pool, Product, Reduce, Resize, Unary, Zip,
-    softmax,
+    Assemble, Axis, Depthwise, Gather, Global, ImageShape, Pool, Product, Reduce, Resize, Rows,
+    Unary, Zip, softmax,
 };
 
 /// A step and where it finds and leaves its numbers.
@@ -16,6 +17,8 @@ pub struct Layer {
     pub(super) step: Step,
     pub(super) operands: Vec<Slot>,
     pub(super) output: Slot,
+    /// Memory that it needs for itself.
+    pub(super) scratch: Option<Slot>,
 }
 
 impl Layer {
@@ -31,7 +34,13 @@ impl Layer {
 #[allow(missing_docs, reason = "each is documented where it is defined")]
 pub enum Step {
     /// A product; a second operand is its residual.
-    Product(Product),
+    Product {
+        product: Product,
+        /// Rows and columns.
+        axes: (Axis, Axis),
+    },
+    /// Layers together; a second operand is the last one's residual.
+    Block(Block),
     Depthwise(Depthwise),
     Pool(Pool),
     Global {
@@ -54,7 +63,8 @@ pub enum Step {
 impl Step {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Product(_) => "product",
+            Self::Product { .. } => "product",
+            Self::Block(_) => "block",
             Self::Depthwise(_) => "depthwise",
             Self::Pool(_) | Self::Global { .. } => "pool",
             Self::Resize(_) => "resize",
@@ -65,13 +75,32 @@ impl Step {
         }
     }
 
-    pub(super) fn run<'a>(&self, operand: impl Fn(usize) -> &'a [f32], output: &mut [f32]) {
+    /// Whether a second operand is added.
+    pub(super) fn has_residual(&self) -> bool {
         match self {
-            Self::Product(product) if product.has_residual() => {
-                product.run(operand(0), operand(1), output);
+            Self::Product { product, .. } => product.has_residual(),
+            Self::Block(block) => block.has_residual(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn run<'a>(
+        &self,
+        operand: impl Fn(usize) -> &'a [f32],
+        output: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let residual = if self.has_residual() { operand(1) } else { &[] };
+        match self {
+            Self::Product { product, axes } => {
+                let rows = 0..axes.0.output;
+                product.run(rows, Rows::all(operand(0)), residual, Rows::all(output));
             }
-            Self::Product(product) => product.run(operand(0), &[], output),
-            Self::Depthwise(depthwise) => depthwise.run(operand(0), output),
+            Self::Block(block) => block.run(operand(0), residual, output, scratch),
+            Self::Depthwise(depthwise) => {
+                let rows = 0..depthwise.axes().0.output;
+                depthwise.run(rows, Rows::all(operand(0)), Rows::all(output));
+            }
             Self::Pool(pool) => pool.run(operand(0), output),
             Self::Global { global, pixels } => global.run(*pixels, operand(0), output),
             Self::Resize(resize) => resize.run(operand(0), output),

@@ -4,6 +4,7 @@
 //! A [`Builder`] takes layers and buffers, and places the buffers by how long each is needed.
 
 mod arena;
+mod block;
 mod builder;
 mod layer;
 
@@ -167,12 +168,14 @@ impl Plan {
         };
         for (i, layer) in self.layers.iter().enumerate() {
             let mut run = || {
-                // SAFETY: the operands of a layer don't overlap its output, and nothing else
-                // runs meanwhile.
-                let output = unsafe { bases.write(&layer.output) };
-                layer
-                    .step
-                    .run(|operand| bases.read(&layer.operands[operand]), output);
+                // SAFETY: the operands of a layer, its output and its scratch don't overlap, and
+                // nothing else runs meanwhile.
+                let (output, scratch) = unsafe {
+                    let scratch = layer.scratch.as_ref().map(|slot| bases.write(slot));
+                    (bases.write(&layer.output), scratch.unwrap_or_default())
+                };
+                let operand = |i: usize| bases.read(&layer.operands[i]);
+                layer.step.run(operand, output, scratch);
             };
             around(&mut run, i);
         }
