@@ -394,9 +394,9 @@ fn product(
         })
     };
     let (weights_of_input, weights_of_output) = (offsets(&of_image), offsets(&of_output));
-    let of_pixels = of_image.iter().filter(|axis| axis.weights.is_none());
+    let mut of_pixels = of_image.iter().filter(|axis| axis.weights.is_none());
     let pixels = of_pixels.clone().map(|axis| axis.len).product();
-    let width = of_pixels.last().map_or(1, |axis| axis.len);
+    let width = of_pixels.next_back().map_or(1, |axis| axis.len);
     let image = |channels, channels_last| ImageShape {
         channels,
         pixels,
