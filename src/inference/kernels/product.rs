@@ -430,7 +430,10 @@ impl Tiles<'_> {
                         S::prefetch(next.wrapping_add(p * stride));
                     }
                 }
-                let mut left = run.len;
+                let done = S::rows(&mut sums, from, stride, weights, run.len);
+                from = from.add(done);
+                weights = weights.add(done * R * S::LANES);
+                let mut left = run.len - done;
                 while left >= S::STEP {
                     if S::STEP == 1 {
                         step::<S, P, R>(&mut sums, from, stride, weights);
@@ -565,17 +568,23 @@ unsafe fn steps<S: Simd, const P: usize, const R: usize>(
         for p in 1..P {
             factors[p] = S::load_factor(from.add(p * stride));
         }
-        for lane in 0..S::STEP {
-            let mut row = [S::splat(0.0); R];
-            for r in 0..R {
-                row[r] = S::load(weights.add((lane * R + r) * S::LANES));
-            }
-            for p in 0..P {
-                for r in 0..R {
-                    sums[p][r] = S::fma_factor(sums[p][r], row[r], factors[p], lane);
+        // Not a loop: the lane must be known when the code is made.
+        macro_rules! lanes {
+            ($($lane:literal)*) => {$(
+                if $lane < S::STEP {
+                    let mut row = [S::splat(0.0); R];
+                    for r in 0..R {
+                        row[r] = S::load(weights.add(($lane * R + r) * S::LANES));
+                    }
+                    for p in 0..P {
+                        for r in 0..R {
+                            sums[p][r] = S::fma_factor(sums[p][r], row[r], factors[p], $lane);
+                        }
+                    }
                 }
-            }
+            )*};
         }
+        lanes!(0 1 2 3);
     }
 }
 

@@ -17,6 +17,9 @@ pub enum InstructionSet {
     /// NEON of aarch64.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// NEON of 32-bit ARM.
+    #[cfg(target_arch = "arm")]
+    Neon32,
     /// Whatever the compiler makes of plain Rust.
     Portable,
 }
@@ -47,6 +50,8 @@ impl InstructionSet {
             ),
             #[cfg(target_arch = "aarch64")]
             (true, Self::Neon),
+            #[cfg(target_arch = "arm")]
+            (super::Neon32::is_available(), Self::Neon32),
             (true, Self::Portable),
         ]
         .into_iter()
@@ -74,6 +79,8 @@ impl InstructionSet {
             Self::Avx2 => "avx2",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "neon",
+            #[cfg(target_arch = "arm")]
+            Self::Neon32 => "neon32",
             Self::Portable => "portable",
         }
     }
@@ -109,6 +116,8 @@ impl InstructionSet {
             Self::Avx2 => of::<super::Avx2>(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => of::<super::Neon>(),
+            #[cfg(target_arch = "arm")]
+            Self::Neon32 => of::<super::Neon32>(),
             Self::Portable => of::<super::Portable>(),
         }
     }

@@ -11,6 +11,8 @@ mod avx512;
 mod instruction_set;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "arm")]
+mod neon32;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +22,8 @@ pub use avx512::Avx512;
 pub use instruction_set::InstructionSet;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+#[cfg(target_arch = "arm")]
+pub use neon32::Neon32;
 pub use portable::Portable;
 
 /// Channels in a chunk: one register with AVX-512, two with AVX2, four with NEON.
@@ -65,6 +69,18 @@ pub unsafe trait Simd: Copy {
     unsafe fn load_factor(from: *const f32) -> Self::Factor;
     /// `b * factor[lane] + sum`.
     unsafe fn fma_factor(sum: Self::V, b: Self::V, factor: Self::Factor, lane: usize) -> Self::V;
+    /// Adds numbers of `P` pixels, `stride` apart, times rows of `R` registers of weights, where the
+    /// instruction set has code of its own for that; and says how many of the `len` rows are done.
+    #[inline(always)]
+    unsafe fn rows<const P: usize, const R: usize>(
+        _sums: &mut [[Self::V; R]; P],
+        _from: *const f32,
+        _stride: usize,
+        _weights: *const f32,
+        _len: usize,
+    ) -> usize {
+        0
+    }
     /// `a * b + sum`.
     unsafe fn fma(sum: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// `a + b`.
@@ -110,6 +126,8 @@ macro_rules! instantiate {
                     InstructionSet::Avx2 => avx2($($arg),*),
                     #[cfg(target_arch = "aarch64")]
                     InstructionSet::Neon => $generic::<simd::Neon>($($arg),*),
+                    #[cfg(target_arch = "arm")]
+                    InstructionSet::Neon32 => $generic::<simd::Neon32>($($arg),*),
                     InstructionSet::Portable => $generic::<simd::Portable>($($arg),*),
                 }
             }
