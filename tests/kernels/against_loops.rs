@@ -1,7 +1,7 @@
 //! Each kernel of each instruction set that this processor has, against plain loops.
 
 use palmd_kernels::inference::kernels::{
-    Activation, AlignedBox, Axis, Depthwise, Epilogue, Product, Region, Residual, Run,
+    Activation, AlignedBox, Axis, Depthwise, Epilogue, Product, Region, Residual, Rows, Run, Strides,
 };
 use palmd_kernels::inference::simd::{CHUNK, InstructionSet};
 use proptest::prelude::*;
@@ -81,12 +81,13 @@ proptest! {
         let residual = numbers.take(out_chunks * CHUNK * pixels);
         for set in InstructionSet::available() {
             let runs: Vec<_> = (0..in_chunks)
-                .map(|i| Run { source: i * CHUNK * pixels, row: i * CHUNK, len: CHUNK.min(rows - i * CHUNK) })
+                .map(|i| Run { chunk: i, offset: 0, row: i * CHUNK, len: CHUNK.min(rows - i * CHUNK) })
                 .collect();
-            let region = Region {
-                runs: 0..in_chunks, lines: 1, pixels,
-                source: 0, source_pixel: CHUNK, source_line: 0,
-                output: 0, output_pixel: CHUNK, output_line: 0,
+            let region = Region { runs: 0..in_chunks, rows: 0..1, columns: 0..pixels, source: 0 };
+            let line = pixels * CHUNK;
+            let strides = Strides {
+                source_chunk: line, source_line: line, source_pixel: CHUNK, source_row: line,
+                output_chunk: line, output_pixel: CHUNK, output_row: line,
             };
             let epilogue = Epilogue {
                 bias: AlignedBox::of(&bias),
@@ -94,9 +95,9 @@ proptest! {
                 residual: if adds { Residual::After } else { Residual::None },
             };
             let weight = |row: usize, channel: usize| weights[row * channels + channel];
-            let product = Product::new(set, (rows, channels), weight, (runs, vec![region]), (pixels * CHUNK, false), epilogue);
+            let product = Product::new(set, (rows, channels), weight, (runs, vec![region]), (strides, false), epilogue);
             let mut output = vec![0.0; out_chunks * CHUNK * pixels];
-            product.run(&source, &residual, &mut output);
+            product.run(0..1, Rows::all(&source[..]), &residual, Rows::all(&mut output[..]));
             for p in 0..pixels {
                 for c in 0..channels {
                     let sum: f32 = (0..rows).map(|r| source[place(r, p, pixels)] * weight(r, c)).sum();
@@ -128,7 +129,7 @@ proptest! {
             let weight = |channel: usize, tap: usize| weights[channel * kernel * kernel + tap];
             let convolution = Depthwise::new(set, channels, (rows, columns), weight, epilogue);
             let mut output = vec![0.0; chunks * CHUNK * rows.output * columns.output];
-            convolution.run(&source, &mut output);
+            convolution.run(0..rows.output, Rows::all(&source[..]), Rows::all(&mut output[..]));
             for y in 0..rows.output {
                 for x in 0..columns.output {
                     for c in 0..channels {

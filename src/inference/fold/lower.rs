@@ -85,7 +85,7 @@ pub fn lower(
         lowering.give(outlet)?;
     }
     Ok(Lowered {
-        plan: Arc::new(lowering.builder.finish()),
+        plan: Arc::new(lowering.builder.finish(set)),
         inputs,
         outputs,
     })

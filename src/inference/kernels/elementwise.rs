@@ -21,6 +21,7 @@ pub enum Unary {
 
 impl Unary {
     /// Computes `output` from `source`, number by number.
+    #[inline(always)]
     pub fn run(self, source: &[f32], output: &mut [f32]) {
         fn each(source: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
             for (out, &x) in output.iter_mut().zip(source) {
@@ -85,6 +86,7 @@ pub enum Pairing {
 
 impl Zip {
     /// Computes `output` from `left` and `right`.
+    #[inline(always)]
     pub fn run(&self, left: &[f32], right: &[f32], output: &mut [f32]) {
         match self.binary {
             Binary::Add => self.pairing.each(left, right, output, |a, b| a + b),

@@ -37,6 +37,7 @@ impl ImageShape {
     }
 
     /// Copies a dense tensor into chunks. What is beyond the last channel becomes zero.
+    #[inline(always)]
     pub fn to_chunks(self, dense: &[f32], chunks: &mut [f32]) {
         let (pixel_stride, channel_stride) = self.strides();
         for (c, chunk) in chunks.chunks_exact_mut(self.pixels * CHUNK).enumerate() {
@@ -58,6 +59,7 @@ impl ImageShape {
     }
 
     /// Copies chunks into a dense tensor.
+    #[inline(always)]
     pub fn to_dense(self, chunks: &[f32], dense: &mut [f32]) {
         let (pixel_stride, channel_stride) = self.strides();
         for (c, chunk) in chunks.chunks_exact(self.pixels * CHUNK).enumerate() {

@@ -36,17 +36,20 @@ pub enum Divisor {
 
 type Lanes = [f32; CHUNK];
 
+#[inline(always)]
 fn lanes(numbers: &[f32], at: usize) -> &Lanes {
     let (lanes, _) = numbers.as_chunks::<CHUNK>();
     &lanes[at]
 }
 
+#[inline(always)]
 fn max(most: &mut Lanes, with: &Lanes) {
     for (most, &x) in most.iter_mut().zip(with) {
         *most = if x > *most { x } else { *most };
     }
 }
 
+#[inline(always)]
 fn add(sum: &mut Lanes, with: &Lanes) {
     for (sum, &x) in sum.iter_mut().zip(with) {
         *sum += x;
@@ -55,6 +58,7 @@ fn add(sum: &mut Lanes, with: &Lanes) {
 
 impl Pool {
     /// Computes `output` from `source`, whole chunks both.
+    #[inline(always)]
     pub fn run(&self, source: &[f32], output: &mut [f32]) {
         let Self {
             rows,
@@ -71,28 +75,28 @@ impl Pool {
                     let column_taps = columns.taps(x);
                     let column =
                         |tap| x * columns.stride + tap * columns.dilation - columns.pad_before;
-                    let inside = row_taps.len() * column_taps.len();
-                    let pixels = row_taps.clone().flat_map(|ty| {
-                        let line = row(ty) * columns.input;
-                        column_taps.clone().map(move |tx| line + column(tx))
-                    });
-                    match kind {
-                        PoolKind::Max => {
-                            *out = [f32::NEG_INFINITY; CHUNK];
-                            pixels.for_each(|pixel| max(out, lanes(source, pixel)));
-                        }
-                        PoolKind::Sum(divisor) => {
-                            *out = [0.0; CHUNK];
-                            pixels.for_each(|pixel| add(out, lanes(source, pixel)));
-                            let divisor = match divisor {
-                                Divisor::One => 1,
-                                Divisor::Inside => inside,
-                                Divisor::Taps => rows.kernel * columns.kernel,
-                            };
-                            let scale = 1.0 / divisor as f32;
-                            out.iter_mut().for_each(|x| *x *= scale);
+                    let is_max = *kind == PoolKind::Max;
+                    let mut all = [if is_max { f32::NEG_INFINITY } else { 0.0 }; CHUNK];
+                    for ty in row_taps.clone() {
+                        for tx in column_taps.clone() {
+                            let pixel = lanes(source, row(ty) * columns.input + column(tx));
+                            if is_max {
+                                max(&mut all, pixel);
+                            } else {
+                                add(&mut all, pixel);
+                            }
                         }
                     }
+                    let divisor = match kind {
+                        PoolKind::Max | PoolKind::Sum(Divisor::One) => 1,
+                        PoolKind::Sum(Divisor::Inside) => row_taps.len() * column_taps.len(),
+                        PoolKind::Sum(Divisor::Taps) => rows.kernel * columns.kernel,
+                    };
+                    if divisor > 1 {
+                        let scale = 1.0 / divisor as f32;
+                        all.iter_mut().for_each(|x| *x *= scale);
+                    }
+                    *out = all;
                 }
             }
         }
@@ -110,6 +114,7 @@ pub enum Global {
 
 impl Global {
     /// Computes one number for each channel from `pixels` pixels.
+    #[inline(always)]
     pub fn run(self, pixels: usize, source: &[f32], output: &mut [f32]) {
         let sources = source.chunks_exact(pixels * CHUNK);
         for (source, output) in sources.zip(output.chunks_mut(CHUNK)) {

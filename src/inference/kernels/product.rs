@@ -119,21 +119,19 @@ impl Product {
         let widest = widest.max().unwrap_or(0);
         let mut panels = Vec::new();
         let mut packed_len = 0;
-        let chunks = channels.div_ceil(CHUNK);
-        let mut chunk = 0;
-        while chunk < chunks {
-            let registers = set.panel_registers(chunks - chunk, widest);
+        let mut channel = 0;
+        while channel < channels {
+            let left = channels - channel;
+            let registers = set.panel_registers(left, widest);
             let width = registers * set.lanes();
-            let channel = chunk * CHUNK;
-            let stored = (channels - channel).min(width);
             panels.push(Panel {
                 channel,
                 registers,
-                partial: (dense && stored < width).then_some(stored),
+                partial: (dense && left < width).then_some(left),
                 weights: packed_len,
             });
             packed_len += rows * width;
-            chunk += width / CHUNK;
+            channel += width;
         }
         let mut weights = AlignedBox::zeros(packed_len);
         for panel in &panels {
@@ -156,6 +154,12 @@ impl Product {
             beyond: if dense { channels } else { CHUNK },
             block: (BLOCK_LEN / rows.max(1)).max(1),
         }
+    }
+
+    /// Numbers of the weights.
+    #[must_use]
+    pub fn weights_len(&self) -> usize {
+        self.weights.len()
     }
 
     /// Whether an image is added.
@@ -355,15 +359,36 @@ macro_rules! by_pixels {
 macro_rules! by_registers {
     ($tiles:ident, $S:ident, $stride:literal, $first:ident, $count:ident, [$($registers:literal)*]) => {
         match $tiles.panel.registers {
-            $($registers if $registers == $S::TILE.1 || $registers == $S::PER_CHUNK => by_pixels!(
-                $tiles, $S, $registers, $S::TILE.0, $stride, $first, $count, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
-            ),)*
-            $($registers if $registers == $S::NARROW.1 => by_pixels!(
-                $tiles, $S, $registers, $S::NARROW.0, $stride, $first, $count, [1 2 3 4 5 6 7]
+            $($registers if has_panel::<$S>($registers) => by_pixels!(
+                $tiles, $S, $registers, most_pixels::<$S>($registers), $stride, $first, $count,
+                [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
             ),)*
             _ => {}
         }
     };
+}
+
+/// Whether there are panels of so many registers.
+#[inline(always)]
+const fn has_panel<S: Simd>(registers: usize) -> bool {
+    registers == S::TILE.1
+        || registers == S::PER_CHUNK
+        || registers == S::NARROW.1
+        || registers == S::HALF.1
+}
+
+/// The most pixels of a tile with so many registers.
+#[inline(always)]
+const fn most_pixels<S: Simd>(registers: usize) -> usize {
+    if registers == S::TILE.1 {
+        S::TILE.0
+    } else if registers == S::NARROW.1 {
+        S::NARROW.0
+    } else if registers == S::HALF.1 {
+        S::HALF.0
+    } else {
+        S::TILE.0
+    }
 }
 
 impl Tiles<'_> {
@@ -371,11 +396,7 @@ impl Tiles<'_> {
     /// All that is reached from `pixels` pixels is in bounds.
     #[inline(always)]
     unsafe fn run<S: Simd>(&self, pixels: usize) {
-        let most = if self.panel.registers == S::NARROW.1 {
-            S::NARROW.0
-        } else {
-            S::TILE.0
-        };
+        let most = most_pixels::<S>(self.panel.registers);
         // Tiles of nearly the same size, not full ones and a small rest.
         let tiles = pixels.div_ceil(most);
         let mut first = 0;
@@ -411,6 +432,9 @@ impl Tiles<'_> {
         };
         // SAFETY: the caller's promise.
         unsafe {
+            if P == 1 {
+                return self.single::<S, R>(first);
+            }
             let source = self.source.wrapping_add(first * stride);
             let place = |run: &Run| source.wrapping_add(run.chunk * self.source_chunk + run.offset);
             let bias = self.epilogue.bias.as_ptr().add(self.panel.channel);
@@ -424,7 +448,7 @@ impl Tiles<'_> {
             for (i, run) in self.runs.iter().enumerate() {
                 let mut from = place(run);
                 let mut weights = self.weights.add(run.row * R * S::LANES);
-                if let Some(next) = self.runs.get(i + 1) {
+                if let Some(next) = self.runs.get(i + 1).filter(|next| next.chunk != run.chunk) {
                     let next = place(next);
                     for p in 0..P {
                         S::prefetch(next.wrapping_add(p * stride));
@@ -454,6 +478,54 @@ impl Tiles<'_> {
                 }
             }
             self.finish::<S, P, R>(first, &mut sums);
+        }
+    }
+
+    /// One pixel: four sums of each register, so that they need not wait for one another.
+    ///
+    /// # Safety
+    /// All that is reached from this pixel is in bounds.
+    #[inline(always)]
+    unsafe fn single<S: Simd, const R: usize>(&self, pixel: usize) {
+        const ABREAST: usize = 4;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let source = self.source.wrapping_add(pixel * self.source_pixel);
+            let bias = self.epilogue.bias.as_ptr().add(self.panel.channel);
+            let mut sums = [[S::splat(0.0); R]; ABREAST];
+            for run in self.runs {
+                let from = source.wrapping_add(run.chunk * self.source_chunk + run.offset);
+                let weights = self.weights.add(run.row * R * S::LANES);
+                let mut done = 0;
+                while run.len - done >= ABREAST {
+                    for i in 0..ABREAST {
+                        let factor = S::splat(*from.add(done + i));
+                        for r in 0..R {
+                            let weights = weights.add(((done + i) * R + r) * S::LANES);
+                            sums[i][r] = S::fma(sums[i][r], factor, S::load(weights));
+                        }
+                    }
+                    done += ABREAST;
+                }
+                while done < run.len {
+                    let factor = S::splat(*from.add(done));
+                    for r in 0..R {
+                        let weights = weights.add((done * R + r) * S::LANES);
+                        sums[0][r] = S::fma(sums[0][r], factor, S::load(weights));
+                    }
+                    done += 1;
+                }
+            }
+            let mut sum = [[S::splat(0.0); R]; 1];
+            for r in 0..R {
+                let halves = (
+                    S::add(sums[0][r], sums[1][r]),
+                    S::add(sums[2][r], sums[3][r]),
+                );
+                let bias = S::load(bias.add(r * S::LANES));
+                sum[0][r] = S::add(bias, S::add(halves.0, halves.1));
+            }
+            self.finish::<S, 1, R>(pixel, &mut sum);
         }
     }
 

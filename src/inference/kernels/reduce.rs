@@ -25,6 +25,7 @@ pub enum Reducer {
 
 impl Reduce {
     /// Writes `output`.
+    #[inline(always)]
     pub fn run(&self, source: &[f32], output: &mut [f32]) {
         match self.reducer {
             Reducer::Sum => self.fold(source, output, 0.0, |sum, x| sum + x),
@@ -37,6 +38,7 @@ impl Reduce {
         }
     }
 
+    #[inline(always)]
     fn fold(&self, source: &[f32], output: &mut [f32], begin: f32, f: impl Fn(f32, f32) -> f32) {
         output.fill(begin);
         let sources = source.chunks_exact(self.len * self.inner);
@@ -51,6 +53,7 @@ impl Reduce {
 }
 
 /// Softmax over the last `len` numbers, again and again.
+#[inline(always)]
 pub fn softmax(len: usize, source: &[f32], output: &mut [f32]) {
     for (source, output) in source.chunks_exact(len).zip(output.chunks_exact_mut(len)) {
         let most = source.iter().copied().fold(f32::NEG_INFINITY, f32::max);

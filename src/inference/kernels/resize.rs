@@ -45,6 +45,7 @@ impl Resize {
     }
 
     /// Computes `output` from `source`, whole chunks both.
+    #[inline(always)]
     pub fn run(&self, source: &[f32], output: &mut [f32]) {
         let (height, width) = self.input;
         let sources = source.chunks_exact(height * width * CHUNK);

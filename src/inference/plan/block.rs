@@ -77,8 +77,8 @@ impl Buffer {
 }
 
 impl Block {
-    /// A block of layers, each with what is between it and the next one. `None` if they aren't
-    /// two or three, or if not even one row at a time fits.
+    /// A block of layers, each with what is between it and the next one. `None` if they
+    /// aren't two or three, or if it isn't worth it.
     #[must_use]
     pub fn new(layers: Vec<(Work, Between)>) -> Option<Self> {
         if !(2..=MOST_STAGES).contains(&layers.len()) {
@@ -109,6 +109,11 @@ impl Block {
         };
         let fits = |tile: &usize| len(&capacities(*tile)) <= BUFFERS_LEN;
         let tile = (1..=rows).rev().find(fits).unwrap_or(1);
+        // The weights are read again for each tile.
+        let weights: usize = layers.iter().map(|(work, _)| work.weights_len()).sum();
+        if tile < rows && weights > BUFFERS_LEN / 2 {
+            return None;
+        }
         let capacities = capacities(tile);
         let count = layers.len();
         let mut offset = 0;
@@ -201,6 +206,13 @@ impl Work {
         match self {
             Self::Product { rows, .. } => *rows,
             Self::Depthwise(depthwise) => depthwise.axes().0,
+        }
+    }
+
+    fn weights_len(&self) -> usize {
+        match self {
+            Self::Product { product, .. } => product.weights_len(),
+            Self::Depthwise(_) => 0,
         }
     }
 

@@ -4,7 +4,7 @@ use super::arena::{self, Lifetime};
 use super::block::{Between, Block, Work};
 use super::{Layer, Place, Plan, Slot, Step};
 use crate::inference::kernels::{AlignedBox, Axis};
-use crate::inference::simd::CHUNK;
+use crate::inference::simd::{CHUNK, InstructionSet};
 
 /// Numbers that a layer writes, or that are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -210,7 +210,7 @@ impl Builder {
 
     /// Places all buffers.
     #[must_use]
-    pub fn finish(mut self) -> Plan {
+    pub fn finish(mut self, set: InstructionSet) -> Plan {
         self.join_blocks();
         let mut lives: Vec<Lifetime> = Vec::new();
         let mut in_arena: Vec<usize> = Vec::new();
@@ -250,6 +250,7 @@ impl Builder {
         };
         let layers = self.layers.into_iter().map(layer).collect();
         Plan {
+            set,
             layers,
             constants: AlignedBox::of(&self.constants),
             arena_len,

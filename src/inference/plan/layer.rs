@@ -1,11 +1,12 @@
 //! A layer: one step of arithmetic with the places of its operands and its output.
 
-use super::Slot;
 use super::block::Block;
+use super::{Operands, Slot};
 use crate::inference::kernels::{
     Assemble, Axis, Depthwise, Gather, Global, ImageShape, Pool, Product, Reduce, Resize, Rows,
     Unary, Zip, softmax,
 };
+use crate::inference::simd::{InstructionSet, Simd, instantiate};
 
 /// A step and where it finds and leaves its numbers.
 #[derive(Debug, Clone)]
@@ -84,34 +85,55 @@ impl Step {
         }
     }
 
-    pub(super) fn run<'a>(
+    pub(super) fn run(
         &self,
-        operand: impl Fn(usize) -> &'a [f32],
+        set: InstructionSet,
+        operands: &Operands<'_>,
         output: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let residual = if self.has_residual() { operand(1) } else { &[] };
+        let source = operands.get(0);
+        let residual = if self.has_residual() {
+            operands.get(1)
+        } else {
+            &[]
+        };
         match self {
             Self::Product { product, axes } => {
                 let rows = 0..axes.0.output;
-                product.run(rows, Rows::all(operand(0)), residual, Rows::all(output));
+                product.run(rows, Rows::all(source), residual, Rows::all(output));
             }
-            Self::Block(block) => block.run(operand(0), residual, output, scratch),
+            Self::Block(block) => block.run(source, residual, output, scratch),
             Self::Depthwise(depthwise) => {
                 let rows = 0..depthwise.axes().0.output;
-                depthwise.run(rows, Rows::all(operand(0)), Rows::all(output));
+                depthwise.run(rows, Rows::all(source), Rows::all(output));
             }
-            Self::Pool(pool) => pool.run(operand(0), output),
-            Self::Global { global, pixels } => global.run(*pixels, operand(0), output),
-            Self::Resize(resize) => resize.run(operand(0), output),
-            Self::ToChunks(image) => image.to_chunks(operand(0), output),
-            Self::ToDense(image) => image.to_dense(operand(0), output),
-            Self::Unary(unary) => unary.run(operand(0), output),
-            Self::Zip(zip) => zip.run(operand(0), operand(1), output),
-            Self::Assemble(assemble) => assemble.run(operand, output),
-            Self::Gather(gather) => gather.run(operand(0), output),
-            Self::Reduce(reduce) => reduce.run(operand(0), output),
-            Self::Softmax { len } => softmax(*len, operand(0), output),
+            // SAFETY: plain Rust asks for nothing.
+            _ => unsafe { plain(set, self, operands, output) },
         }
+    }
+}
+
+instantiate!(
+    /// The steps that are plain Rust, compiled for each instruction set.
+    fn plain(step: &Step, operands: &Operands<'_>, output: &mut [f32]) = plain_on
+);
+
+#[inline(always)]
+unsafe fn plain_on<S: Simd>(step: &Step, operands: &Operands<'_>, output: &mut [f32]) {
+    let source = operands.get(0);
+    match step {
+        Step::Product { .. } | Step::Block(_) | Step::Depthwise(_) => {}
+        Step::Pool(pool) => pool.run(source, output),
+        Step::Global { global, pixels } => global.run(*pixels, source, output),
+        Step::Resize(resize) => resize.run(source, output),
+        Step::ToChunks(image) => image.to_chunks(source, output),
+        Step::ToDense(image) => image.to_dense(source, output),
+        Step::Unary(unary) => unary.run(source, output),
+        Step::Zip(zip) => zip.run(source, operands.get(1), output),
+        Step::Assemble(assemble) => assemble.run(|i| operands.get(i), output),
+        Step::Gather(gather) => gather.run(source, output),
+        Step::Reduce(reduce) => reduce.run(source, output),
+        Step::Softmax { len } => softmax(*len, source, output),
     }
 }

@@ -14,6 +14,7 @@ pub use layer::{Layer, Step};
 use std::time::Duration;
 
 use super::kernels::AlignedBox;
+use super::simd::InstructionSet;
 
 /// Inputs, or outputs, that a plan can have: where they lie is kept on the stack.
 pub const MOST_PORTS: usize = 16;
@@ -21,6 +22,7 @@ pub const MOST_PORTS: usize = 16;
 /// Layers, ready to run over an arena.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    set: InstructionSet,
     layers: Vec<Layer>,
     constants: AlignedBox,
     arena_len: usize,
@@ -42,6 +44,18 @@ enum Place {
     Constants,
     Input(usize),
     Output(usize),
+}
+
+/// The operands of a layer.
+pub(super) struct Operands<'a> {
+    bases: &'a Bases<'a>,
+    slots: &'a [Slot],
+}
+
+impl Operands<'_> {
+    fn get(&self, i: usize) -> &[f32] {
+        self.bases.read(&self.slots[i])
+    }
 }
 
 /// Where the memory of one run is.
@@ -174,8 +188,11 @@ impl Plan {
                     let scratch = layer.scratch.as_ref().map(|slot| bases.write(slot));
                     (bases.write(&layer.output), scratch.unwrap_or_default())
                 };
-                let operand = |i: usize| bases.read(&layer.operands[i]);
-                layer.step.run(operand, output, scratch);
+                let operands = Operands {
+                    bases: &bases,
+                    slots: &layer.operands,
+                };
+                layer.step.run(self.set, &operands, output, scratch);
             };
             around(&mut run, i);
         }

@@ -20,6 +20,7 @@ unsafe impl Simd for Avx2 {
     const STEP: usize = 1;
     const TILE: (usize, usize) = (6, 2);
     const NARROW: (usize, usize) = (3, 4);
+    const HALF: (usize, usize) = (12, 1);
     const ABREAST: usize = 1;
 
     #[inline(always)]

@@ -20,6 +20,7 @@ unsafe impl Simd for Avx512 {
     const STEP: usize = 1;
     const TILE: (usize, usize) = (14, 2);
     const NARROW: (usize, usize) = (7, 4);
+    const HALF: (usize, usize) = (14, 1);
     const ABREAST: usize = 1;
 
     #[inline(always)]

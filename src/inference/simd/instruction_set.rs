@@ -88,26 +88,40 @@ impl InstructionSet {
     /// Numbers in a register.
     #[must_use]
     pub fn lanes(self) -> usize {
-        self.shape().0
+        self.shape().lanes
     }
 
-    /// Registers of the next panel of a matrix product, if `chunks` chunks of output channels
-    /// are left and no line has more than `pixels` pixels.
+    /// Registers of the next panel of a matrix product, if `channels` output channels are left
+    /// and no line has more than `pixels` pixels.
     #[must_use]
-    pub fn panel_registers(self, chunks: usize, pixels: usize) -> usize {
-        let (lanes, tile, narrow) = self.shape();
-        let per_chunk = CHUNK / lanes;
-        let mut widths = vec![tile.1, per_chunk];
-        if pixels <= narrow.0 {
-            widths.insert(0, narrow.1);
+    pub fn panel_registers(self, channels: usize, pixels: usize) -> usize {
+        let Shape {
+            lanes,
+            tile,
+            narrow,
+            half,
+        } = self.shape();
+        let chunk = CHUNK / lanes;
+        if channels <= half.1 * lanes {
+            return half.1;
         }
-        let fits = |registers: &usize| *registers <= chunks * per_chunk;
-        widths.into_iter().find(fits).unwrap_or(per_chunk)
+        let whole = channels.next_multiple_of(CHUNK) / lanes;
+        let widths = [narrow.1, tile.1, chunk];
+        let fits = |&&registers: &&usize| {
+            registers <= whole
+                && (registers != narrow.1 || registers == tile.1 || pixels <= narrow.0)
+        };
+        widths.iter().find(fits).copied().unwrap_or(chunk)
     }
 
-    fn shape(self) -> (usize, (usize, usize), (usize, usize)) {
-        fn of<S: Simd>() -> (usize, (usize, usize), (usize, usize)) {
-            (S::LANES, S::TILE, S::NARROW)
+    fn shape(self) -> Shape {
+        fn of<S: Simd>() -> Shape {
+            Shape {
+                lanes: S::LANES,
+                tile: S::TILE,
+                narrow: S::NARROW,
+                half: S::HALF,
+            }
         }
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -126,6 +140,14 @@ impl InstructionSet {
         let names: Vec<_> = Self::available().map(Self::name).collect();
         names.join(", ")
     }
+}
+
+/// The constants of a [`Simd`].
+struct Shape {
+    lanes: usize,
+    tile: (usize, usize),
+    narrow: (usize, usize),
+    half: (usize, usize),
 }
 
 #[cfg(target_arch = "x86_64")]

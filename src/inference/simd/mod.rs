@@ -53,6 +53,8 @@ pub unsafe trait Simd: Copy {
     /// Registers across for a few pixels only: at most `NARROW.0` pixels and `NARROW.1` registers.
     const NARROW: (usize, usize);
 
+    /// The same for the last half of a chunk, where the instruction set has half a chunk.
+    const HALF: (usize, usize);
     /// Registers of a chunk that a depthwise convolution sums up at the same time.
     const ABREAST: usize;
 

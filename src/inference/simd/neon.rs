@@ -20,6 +20,7 @@ unsafe impl Simd for Neon {
     const STEP: usize = 4;
     const TILE: (usize, usize) = (5, 4);
     const NARROW: (usize, usize) = (2, 8);
+    const HALF: (usize, usize) = (10, 2);
     const ABREAST: usize = 2;
 
     #[inline(always)]

@@ -47,6 +47,7 @@ unsafe impl Simd for Neon32 {
     const STEP: usize = 2;
     const TILE: (usize, usize) = (3, 8);
     const NARROW: (usize, usize) = (3, 8);
+    const HALF: (usize, usize) = (3, 4);
     const ABREAST: usize = 1;
 
     #[inline(always)]

@@ -23,6 +23,7 @@ unsafe impl Simd for Portable {
     const STEP: usize = 1;
     const TILE: (usize, usize) = (2, 4);
     const NARROW: (usize, usize) = (1, 8);
+    const HALF: (usize, usize) = (4, 2);
     const ABREAST: usize = 1;
 
     #[inline(always)]
