@@ -53,6 +53,50 @@ impl Kind {
     }
 }
 
+/// Numbers that end right before a page that can't be touched, or begin right behind one: whoever
+/// reads or writes beyond them doesn't live on.
+struct Guarded {
+    pages: *mut libc::c_void,
+    len: usize,
+    begin: usize,
+    count: usize,
+}
+
+impl Guarded {
+    fn new(numbers: &[f32], at_end: bool) -> Self {
+        // SAFETY: asks the system for a number.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        let bytes = size_of_val(numbers);
+        let inside = bytes.next_multiple_of(page);
+        let len = inside + 2 * page;
+        let (all, some) = (libc::PROT_NONE, libc::PROT_READ | libc::PROT_WRITE);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: new pages of which only the inner ones are made accessible.
+        let pages = unsafe {
+            let pages = libc::mmap(std::ptr::null_mut(), len, all, flags, -1, 0);
+            assert_ne!(pages, libc::MAP_FAILED);
+            assert_eq!(libc::mprotect(pages.byte_add(page), inside, some), 0);
+            pages
+        };
+        let begin = page + if at_end { inside - bytes } else { 0 };
+        let mut guarded = Self { pages, len, begin, count: numbers.len() };
+        guarded.numbers().copy_from_slice(numbers);
+        guarded
+    }
+
+    fn numbers(&mut self) -> &mut [f32] {
+        // SAFETY: these bytes are within the accessible pages, and borrowed as long as `self` is.
+        unsafe { std::slice::from_raw_parts_mut(self.pages.byte_add(self.begin).cast(), self.count) }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // SAFETY: the pages that were mapped, which nobody borrows any more.
+        unsafe { libc::munmap(self.pages, self.len) };
+    }
+}
+
 fn close(a: f32, b: f32) -> bool {
     (a - b).abs() < 1e-4 || (a.is_nan() && b.is_nan())
 }
@@ -68,7 +112,7 @@ proptest! {
     #[test]
     fn a_product_is_that_of_loops(
         pixels in 1..40usize, rows in 1..70usize, channels in 1..70usize,
-        kind in Kind::any(), adds in any::<bool>(), nan in any::<bool>(), seed in any::<u32>(),
+        kind in Kind::any(), adds in any::<bool>(), nan in any::<bool>(), at_end in any::<bool>(), seed in any::<u32>(),
     ) {
         let mut numbers = Numbers(seed);
         let (in_chunks, out_chunks) = (rows.div_ceil(CHUNK), channels.div_ceil(CHUNK));
@@ -79,6 +123,8 @@ proptest! {
             source[0] = f32::NAN;
         }
         let residual = numbers.take(out_chunks * CHUNK * pixels);
+        let mut guarded_source = Guarded::new(&source, at_end);
+        let mut guarded_residual = Guarded::new(&residual, at_end);
         for set in InstructionSet::available() {
             let runs: Vec<_> = (0..in_chunks)
                 .map(|i| Run { chunk: i, offset: 0, row: i * CHUNK, len: CHUNK.min(rows - i * CHUNK) })
@@ -96,8 +142,9 @@ proptest! {
             };
             let weight = |row: usize, channel: usize| weights[row * channels + channel];
             let product = Product::new(set, (rows, channels), weight, (runs, vec![region]), (strides, false), epilogue);
-            let mut output = vec![0.0; out_chunks * CHUNK * pixels];
-            product.run(0..1, Rows::all(&source[..]), &residual, Rows::all(&mut output[..]));
+            let mut guarded = Guarded::new(&vec![0.0; out_chunks * CHUNK * pixels], at_end);
+            let output = guarded.numbers();
+            product.run(0..1, Rows::all(guarded_source.numbers()), guarded_residual.numbers(), Rows::all(&mut *output));
             for p in 0..pixels {
                 for c in 0..channels {
                     let sum: f32 = (0..rows).map(|r| source[place(r, p, pixels)] * weight(r, c)).sum();
@@ -112,7 +159,7 @@ proptest! {
     #[test]
     fn a_depthwise_convolution_is_that_of_loops(
         tiles in 1..4usize, width in 1..30usize, channels in 1..40usize, kernel in prop_oneof![Just(3), Just(5), 1..7usize],
-        stride in 1..3usize, dilation in 1..3usize, pad in 0..3usize, usual in any::<bool>(), kind in Kind::any(), seed in any::<u32>(),
+        stride in 1..3usize, dilation in 1..3usize, pad in 0..3usize, usual in any::<bool>(), kind in Kind::any(), at_end in any::<bool>(), seed in any::<u32>(),
     ) {
         // The usual shapes have kernels of their own.
         let (width, dilation, pad) =
@@ -124,12 +171,14 @@ proptest! {
         let weights = numbers.take(channels * kernel * kernel);
         let (bias, slopes) = (numbers.take(chunks * CHUNK), numbers.take(chunks * CHUNK));
         let source = numbers.take(chunks * CHUNK * rows.input * columns.input);
+        let mut guarded_source = Guarded::new(&source, at_end);
         for set in InstructionSet::available() {
             let epilogue = Epilogue { bias: AlignedBox::of(&bias), activation: kind.activation(&slopes), residual: Residual::None };
             let weight = |channel: usize, tap: usize| weights[channel * kernel * kernel + tap];
             let convolution = Depthwise::new(set, channels, (rows, columns), weight, epilogue);
-            let mut output = vec![0.0; chunks * CHUNK * rows.output * columns.output];
-            convolution.run(0..rows.output, Rows::all(&source[..]), Rows::all(&mut output[..]));
+            let mut guarded = Guarded::new(&vec![0.0; chunks * CHUNK * rows.output * columns.output], at_end);
+            let output = guarded.numbers();
+            convolution.run(0..rows.output, Rows::all(guarded_source.numbers()), Rows::all(&mut *output));
             for y in 0..rows.output {
                 for x in 0..columns.output {
                     for c in 0..channels {

@@ -150,6 +150,9 @@ proptest! {
         (height, width) in (1..20i64, width()),
         (rows, columns) in (geometry(), geometry()),
         behind in behind(),
+        special in prop::sample::select(vec![
+            None, None, Some(f32::NAN), Some(f32::INFINITY), Some(f32::NEG_INFINITY),
+        ]),
         seed in any::<u32>(),
     ) {
         prop_assume!(fits(rows, height) && fits(columns, width));
@@ -189,8 +192,13 @@ proptest! {
             &["z"],
         );
         let shape = [1, inputs as usize, height as usize, width as usize];
+        let mut x = numbers(shape.iter().product(), seed);
+        if let Some(special) = special {
+            let at = seed as usize % x.len();
+            x[at] = special;
+        }
         // tract makes a sum of single pixels the bias of a convolution.
-        check(&onnx, &shape, &numbers(shape.iter().product(), seed), &["Conv"]);
+        check(&onnx, &shape, &x, &["Conv"]);
     }
 
     #[test]

@@ -231,9 +231,10 @@ unsafe fn depthwise_on<S: Simd>(part: &Part<'_>) {
                         weights: weights.add(taps.start * columns.kernel * CHUNK),
                         output: output.add((y - part.output_first) * columns.output * CHUNK),
                     };
-                    match S::ABREAST {
-                        1 => row.run::<S, 1>(shape),
-                        _ => row.run::<S, 2>(shape),
+                    if const { S::ABREAST == 1 } {
+                        row.run::<S, 1>(shape);
+                    } else {
+                        row.run::<S, 2>(shape);
                     }
                 }
             }

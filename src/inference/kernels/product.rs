@@ -345,11 +345,12 @@ struct Tiles<'a> {
     chunk_stride: usize,
 }
 
-/// Calls `$tiles.tile::<S, P, R, STRIDE>` with the wanted number of pixels `P`.
+/// Calls `$tiles.tile::<S, P, R, STRIDE>` with the wanted number of pixels `P`. What the instruction
+/// set never needs is sorted out by constants, so that no code is made for it.
 macro_rules! by_pixels {
     ($tiles:ident, $S:ident, $registers:literal, $most:expr, $stride:literal, $first:ident, $count:ident, [$($pixels:literal)*]) => {
         match $count {
-            $($pixels if $pixels <= $most => $tiles.tile::<$S, $pixels, $registers, $stride>($first),)*
+            $($pixels if const { $pixels <= $most } => $tiles.tile::<$S, $pixels, $registers, $stride>($first),)*
             _ => {}
         }
     };
@@ -359,7 +360,7 @@ macro_rules! by_pixels {
 macro_rules! by_registers {
     ($tiles:ident, $S:ident, $stride:literal, $first:ident, $count:ident, [$($registers:literal)*]) => {
         match $tiles.panel.registers {
-            $($registers if has_panel::<$S>($registers) => by_pixels!(
+            $($registers if const { has_panel::<$S>($registers) } => by_pixels!(
                 $tiles, $S, $registers, most_pixels::<$S>($registers), $stride, $first, $count,
                 [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
             ),)*
@@ -432,7 +433,7 @@ impl Tiles<'_> {
         };
         // SAFETY: the caller's promise.
         unsafe {
-            if P == 1 {
+            if const { P == 1 } {
                 return self.single::<S, R>(first);
             }
             let source = self.source.wrapping_add(first * stride);
@@ -459,7 +460,7 @@ impl Tiles<'_> {
                 weights = weights.add(done * R * S::LANES);
                 let mut left = run.len - done;
                 while left >= S::STEP {
-                    if S::STEP == 1 {
+                    if const { S::STEP == 1 } {
                         step::<S, P, R>(&mut sums, from, stride, weights);
                     } else {
                         steps::<S, P, R>(&mut sums, from, stride, weights);
@@ -468,7 +469,7 @@ impl Tiles<'_> {
                     weights = weights.add(S::STEP * R * S::LANES);
                     left -= S::STEP;
                 }
-                if S::STEP > 1 {
+                if const { S::STEP > 1 } {
                     while left > 0 {
                         step_of_one::<S, P, R>(&mut sums, from, stride, weights);
                         from = from.add(1);
