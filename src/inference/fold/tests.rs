@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto};
 
+use super::super::network::declutter;
 use super::super::prelu;
 use super::super::test_model::{floats, integers, model, node};
 use super::*;
@@ -48,13 +49,12 @@ fn numbers(len: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-fn decluttered(onnx: &ModelProto) -> TypedModel {
+fn typed(onnx: &ModelProto) -> TypedModel {
     let mut tract = tract_onnx::onnx();
     prelu::register(&mut tract.op_register);
     tract
         .model_for_proto_model(onnx)
         .and_then(InferenceModelExt::into_typed)
-        .and_then(TypedModel::into_decluttered)
         .unwrap()
 }
 
@@ -66,18 +66,20 @@ fn run(model: TypedModel, x: &Tensor) -> Vec<Tensor> {
 
 /// Folds `onnx`, all of it but what `may_stay`, and compares its outputs with tract's.
 fn check(onnx: &ModelProto, shape: &[usize], x: &[f32], may_stay: &[&str]) {
-    let theirs = decluttered(onnx);
+    let theirs = typed(onnx);
     let x = Tensor::from_shape(shape, x).unwrap();
     let expected = run(theirs.clone(), &x);
     for set in InstructionSet::available() {
-        let (ours, folding) = fold(&theirs, set).unwrap();
-        let names = folding.kept.iter().map(|(_, op)| op.as_str());
-        let kept: Vec<&str> = names.filter(|op| !may_stay.contains(op)).collect();
-        assert!(kept.is_empty(), "{set}: {kept:?}");
-        let got = run(ours, &x);
-        for (got, expected) in got.iter().zip(&expected) {
-            if let Err(e) = got.close_enough(expected, Approximation::Approximate) {
-                panic!("{set}: {e:#}");
+        for change_axes in [false, true] {
+            let decluttered = declutter(theirs.clone(), change_axes).unwrap();
+            let (ours, folding) = fold(&decluttered, set).unwrap();
+            let names = folding.kept.iter().map(|(_, op)| op.as_str());
+            let kept: Vec<&str> = names.filter(|op| !may_stay.contains(op)).collect();
+            assert!(kept.is_empty(), "{set}: {kept:?}");
+            for (got, expected) in run(ours, &x).iter().zip(&expected) {
+                if let Err(e) = got.close_enough(expected, Approximation::Approximate) {
+                    panic!("{set}: {e:#}");
+                }
             }
         }
     }
