@@ -1,5 +1,6 @@
 //! Memory for numbers that registers are loaded from.
 
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
 use crate::inference::simd::CHUNK;
@@ -18,8 +19,11 @@ impl AlignedBox {
     /// `len` zeros, or more.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
+        let mut chunks = Vec::with_capacity(len.div_ceil(CHUNK));
+        advise_huge_pages(chunks.spare_capacity_mut());
+        chunks.resize(len.div_ceil(CHUNK), Line([0.0; CHUNK]));
         Self {
-            chunks: vec![Line([0.0; CHUNK]); len.div_ceil(CHUNK)].into(),
+            chunks: chunks.into(),
         }
     }
 
@@ -29,6 +33,21 @@ impl AlignedBox {
         let mut new = Self::zeros(values.len());
         new[..values.len()].copy_from_slice(values);
         new
+    }
+}
+
+/// Asks the system for huge pages where memory is large and not yet touched: fewer addresses to
+/// look up make the hand networks about 2 % faster. It may well refuse.
+fn advise_huge_pages<T>(memory: &mut [MaybeUninit<T>]) {
+    const LARGE: usize = 128 * 1024;
+    const PAGE: usize = 4096;
+    let bytes = memory.as_mut_ptr_range();
+    let first = bytes.start.addr().next_multiple_of(PAGE);
+    let len = (bytes.end.addr() / PAGE * PAGE).saturating_sub(first);
+    if len >= LARGE {
+        let pages = bytes.start.with_addr(first).cast();
+        // SAFETY: whole pages of memory that is borrowed here; the advice changes nothing in them.
+        unsafe { libc::madvise(pages, len, libc::MADV_HUGEPAGE) };
     }
 }
 
