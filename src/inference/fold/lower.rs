@@ -62,7 +62,9 @@ pub fn lower(
         set,
         builder: Builder::default(),
         values: BTreeMap::new(),
+        wanted_in_chunks: BTreeSet::new(),
     };
+    lowering.wanted_in_chunks = lowering.wanted_in_chunks(nodes);
     for &outlet in &inputs {
         let len = lowering.shape(outlet).iter().product();
         let buffer = lowering.builder.input(len);
@@ -137,6 +139,7 @@ struct Lowering<'a> {
     set: InstructionSet,
     builder: Builder,
     values: BTreeMap<OutletId, Value>,
+    wanted_in_chunks: BTreeSet<usize>,
 }
 
 impl<'a> Lowering<'a> {
@@ -215,19 +218,29 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Whether a reader of an outlet wants it in chunks.
-    fn is_wanted_in_chunks(&self, outlet: OutletId) -> bool {
-        let readers = &self.model.nodes[outlet.node].outputs[outlet.slot].successors;
-        readers
-            .iter()
-            .filter(|r| self.inside.contains(&r.node))
-            .any(|reader| match &self.operators[&reader.node] {
-                Operator::Convolution(_) | Operator::Pool { .. } | Operator::Resize { .. } => true,
-                Operator::Unary(_) | Operator::Binary(_) => {
-                    self.is_wanted_in_chunks(OutletId::new(reader.node, 0))
-                }
+    /// The image in chunks that an outlet is, if it doesn't lie densely as well.
+    fn only_chunks(&self, outlet: OutletId) -> Option<(ImageShape, BufferId)> {
+        let value = self.values.get(&outlet)?;
+        value.chunks.filter(|_| value.dense.is_none())
+    }
+
+    /// The nodes whose output is wanted in chunks by one that reads it.
+    fn wanted_in_chunks(&self, nodes: &[usize]) -> BTreeSet<usize> {
+        let mut wanted = BTreeSet::new();
+        for &id in nodes.iter().rev() {
+            let readers = &self.model.nodes[id].outputs[0].successors;
+            let wants = |reader: &InletId| match self.operators.get(&reader.node) {
+                Some(
+                    Operator::Convolution(_) | Operator::Pool { .. } | Operator::Resize { .. },
+                ) => self.inside.contains(&reader.node),
+                Some(Operator::Unary(_) | Operator::Binary(_)) => wanted.contains(&reader.node),
                 _ => false,
-            })
+            };
+            if readers.iter().any(wants) {
+                wanted.insert(id);
+            }
+        }
+        wanted
     }
 
     /// What each convolution takes in. Where two could take the same node, the first does.
@@ -402,7 +415,8 @@ impl<'a> Lowering<'a> {
         };
         let has_residual = chain.residual.is_some();
         // A residual is read in whole chunks.
-        let dense = (image.pixels == 1 || image.channels_last && !self.is_wanted_in_chunks(output))
+        let dense = (image.pixels == 1
+            || image.channels_last && !self.wanted_in_chunks.contains(&output.node))
             && !(has_residual && image.channels % CHUNK != 0);
         let mut operands = vec![operand];
         if let Some((when, other)) = chain.residual {
@@ -494,17 +508,13 @@ impl<'a> Lowering<'a> {
                 Value::chunks(image, buffer)
             }
             Operator::Unary(unary) => {
-                let value = self.values[&inputs[0]];
                 let step = Step::Unary(*unary);
-                match (value.dense, value.chunks) {
-                    (None, Some((image, chunks))) => {
-                        let len = image.chunked_len();
-                        Value::chunks(image, self.builder.layer(name, 0, step, &[chunks], len))
-                    }
-                    _ => {
-                        let operand = self.as_dense(inputs[0])?;
-                        Value::dense(self.builder.layer(name, 0, step, &[operand], len))
-                    }
+                if let Some((image, chunks)) = self.only_chunks(inputs[0]) {
+                    let len = image.chunked_len();
+                    Value::chunks(image, self.builder.layer(name, 0, step, &[chunks], len))
+                } else {
+                    let operand = self.as_dense(inputs[0])?;
+                    Value::dense(self.builder.layer(name, 0, step, &[operand], len))
                 }
             }
             Operator::Binary(binary) => self.binary(id, *binary)?,
@@ -514,35 +524,32 @@ impl<'a> Lowering<'a> {
                 len: axis,
                 inner,
             } => {
-                let chunks = self.values[&inputs[0]].chunks;
-                let global = match (reducer, self.values[&inputs[0]].dense) {
-                    (Reducer::Sum, None) => Some(Global::Sum),
-                    (Reducer::Max, None) => Some(Global::Max),
+                let global = match reducer {
+                    Reducer::Sum => Some(Global::Sum),
+                    Reducer::Max => Some(Global::Max),
                     _ => None,
                 };
-                match (global, chunks) {
-                    (Some(global), Some((image, chunks)))
-                        if *axis == image.pixels
-                            && (image.channels_last && *outer == 1
-                                || !image.channels_last && *inner == 1) =>
-                    {
-                        let step = Step::Global {
-                            global,
-                            pixels: *axis,
-                        };
-                        Value::dense(self.builder.layer(name, 0, step, &[chunks], len))
+                let of_pixels = |image: &ImageShape| {
+                    let others = if image.channels_last { outer } else { inner };
+                    *axis == image.pixels && *others == 1
+                };
+                let chunks = self.only_chunks(inputs[0]);
+                let chunks = chunks.filter(|(image, _)| of_pixels(image));
+                let (step, operand) = match (global, chunks) {
+                    (Some(global), Some((image, chunks))) => {
+                        let pixels = image.pixels;
+                        (Step::Global { global, pixels }, chunks)
                     }
                     _ => {
-                        let operand = self.as_dense(inputs[0])?;
                         let reduce = Reduce {
                             reducer: *reducer,
                             len: *axis,
                             inner: *inner,
                         };
-                        let step = Step::Reduce(reduce);
-                        Value::dense(self.builder.layer(name, 0, step, &[operand], len))
+                        (Step::Reduce(reduce), self.as_dense(inputs[0])?)
                     }
-                }
+                };
+                Value::dense(self.builder.layer(name, 0, step, &[operand], len))
             }
             Operator::Softmax { len: axis } => {
                 let operand = self.as_dense(inputs[0])?;
@@ -598,15 +605,8 @@ impl<'a> Lowering<'a> {
             bail!("{name} takes two operands");
         };
         let shape = self.shape(OutletId::new(id, 0));
-        let in_chunks = |this: &Self, outlet| match this.values.get(&outlet) {
-            Some(Value {
-                dense: None,
-                chunks: Some(chunks),
-            }) => Some(*chunks),
-            _ => None,
-        };
         // An image in chunks, with a number for each channel, or with another one.
-        if let Some((image, buffer)) = in_chunks(self, left)
+        if let Some((image, buffer)) = self.only_chunks(left)
             && self.shape(left) == shape
         {
             let len = image.chunked_len();
@@ -654,11 +654,7 @@ impl<'a> Lowering<'a> {
         let input = self.model.nodes[id].inputs[0];
         let source = self.shape(input);
         // Channels from first to last, or back, leave chunks as they are.
-        if let Some(Value {
-            dense: None,
-            chunks: Some((image, buffer)),
-        }) = self.values.get(&input)
-        {
+        if let Some((image, buffer)) = self.only_chunks(input) {
             let long: Vec<usize> = order
                 .iter()
                 .copied()
@@ -687,9 +683,9 @@ impl<'a> Lowering<'a> {
             if moved && in_order {
                 let image = ImageShape {
                     channels_last: !image.channels_last,
-                    ..*image
+                    ..image
                 };
-                return Ok(Value::chunks(image, *buffer));
+                return Ok(Value::chunks(image, buffer));
             }
         }
         let strides = dense_strides(source);
@@ -703,16 +699,13 @@ impl<'a> Lowering<'a> {
         let input = self.model.nodes[id].inputs[0];
         let (source, shape) = (self.shape(input), self.shape(OutletId::new(id, 0)));
         // More channels behind whole chunks of them.
-        if let Some(Value {
-            dense: None,
-            chunks: Some((image, buffer)),
-        }) = self.values.get(&input)
+        if let Some((image, buffer)) = self.only_chunks(input)
             && !image.channels_last
             && image.channels % CHUNK == 0
             && before.iter().all(|&b| b == 0)
         {
             let channels = shape.iter().product::<usize>() / image.pixels;
-            let padded = ImageShape { channels, ..*image };
+            let padded = ImageShape { channels, ..image };
             let rest = dense_strides(shape)
                 .iter()
                 .zip(source.iter().zip(shape))
@@ -732,7 +725,7 @@ impl<'a> Lowering<'a> {
                 let name = self.name(id);
                 let buffer = self
                     .builder
-                    .layer(name, 0, step, &[*buffer], padded.chunked_len());
+                    .layer(name, 0, step, &[buffer], padded.chunked_len());
                 return Ok(Value::chunks(padded, buffer));
             }
         }

@@ -256,7 +256,9 @@ fn convolution(conv: &Conv, inputs: &[&TypedFact]) -> TractResult<Option<Operato
     };
     let channels = spec.output_channels;
     let depthwise = conv.group > 1 && conv.group == input.channels && conv.group == channels;
-    let plain = conv.q_params.is_none() && conv.kernel_fmt == KernelFormat::OIHW;
+    let plain = conv.q_params.is_none()
+        && conv.kernel_fmt == KernelFormat::OIHW
+        && constant(inputs[0]).is_none();
     if !plain || !(depthwise || conv.group == 1) {
         return Ok(None);
     }

@@ -6,79 +6,11 @@
 
 use std::ops::Range;
 
+use super::aligned_box::AlignedBox;
+use super::axis::Axis;
 use super::epilogue::{Epilogue, Residual, activate};
-use super::packed::AlignedBox;
-use super::product::Rows;
+use super::layout::Rows;
 use crate::inference::simd::{CHUNK, InstructionSet, Simd, instantiate};
-
-/// One axis of a convolution over an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Axis {
-    /// Pixels of the input.
-    pub input: usize,
-    /// Pixels of the output.
-    pub output: usize,
-    /// Taps of the kernel.
-    pub kernel: usize,
-    /// Input pixels from output to output.
-    pub stride: usize,
-    /// Input pixels from tap to tap.
-    pub dilation: usize,
-    /// Pixels of zeros before the first one.
-    pub pad_before: usize,
-}
-
-impl Axis {
-    /// An axis of `len` pixels, each of which is an output.
-    #[must_use]
-    pub fn pointwise(len: usize) -> Self {
-        Self {
-            input: len,
-            output: len,
-            kernel: 1,
-            stride: 1,
-            dilation: 1,
-            pad_before: 0,
-        }
-    }
-
-    /// The taps that lie inside of the input at output `at`.
-    #[inline(always)]
-    #[must_use]
-    pub fn taps(&self, at: usize) -> Range<usize> {
-        let begin = at * self.stride;
-        let first = self
-            .pad_before
-            .saturating_sub(begin)
-            .div_ceil(self.dilation);
-        let room = (self.input + self.pad_before).saturating_sub(begin);
-        let end = room.div_ceil(self.dilation).min(self.kernel);
-        first.min(end)..end
-    }
-
-    /// The inputs that some outputs need.
-    #[must_use]
-    pub fn needs(&self, outputs: Range<usize>) -> Range<usize> {
-        let mut inside = outputs.filter(|&at| !self.taps(at).is_empty());
-        let Some(first) = inside.next() else {
-            return 0..0;
-        };
-        let last = inside.next_back().unwrap_or(first);
-        let place =
-            |at: usize, tap: usize| at * self.stride + tap * self.dilation - self.pad_before;
-        place(first, self.taps(first).start)..place(last, self.taps(last).end - 1) + 1
-    }
-
-    /// The outputs at which no tap lies outside.
-    #[must_use]
-    pub fn inside(&self) -> Range<usize> {
-        let end = (self.input + self.pad_before)
-            .checked_sub((self.kernel - 1) * self.dilation + 1)
-            .map_or(0, |last| last / self.stride + 1)
-            .min(self.output);
-        self.pad_before.div_ceil(self.stride).min(end)..end
-    }
-}
 
 /// A depthwise convolution: what is known at load.
 #[derive(Debug, Clone)]
@@ -207,7 +139,7 @@ unsafe fn depthwise_on<S: Simd>(part: &Part<'_>) {
     let plan = part.plan;
     let (rows, columns) = (&plan.rows, &plan.columns);
     let taps = rows.kernel * columns.kernel;
-    let shape = Shape::of(rows, columns);
+    let shape = known_shape(rows, columns);
     for chunk in 0..plan.chunks {
         for register in (0..S::PER_CHUNK).step_by(S::ABREAST) {
             let lane = register * S::LANES;
@@ -242,46 +174,25 @@ unsafe fn depthwise_on<S: Simd>(part: &Part<'_>) {
     }
 }
 
-/// Shapes whose code knows at which columns which taps are dropped.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// Kernel and stride, with as much padding as keeps (or, with stride 2, halves) an even
-    /// width, in tiles of 7 or 6 columns.
-    Known {
-        kernel: usize,
-        stride: usize,
-        tile: usize,
-    },
-    /// Any other.
-    Other,
-}
-
-impl Shape {
-    fn of(rows: &Axis, columns: &Axis) -> Self {
-        let Axis { kernel, stride, .. } = *columns;
-        let before = match (kernel, stride) {
-            (3, 1) => 1,
-            (5, 1) => 2,
-            (3, 2) => 0,
-            (5, 2) => 1,
-            _ => return Self::Other,
-        };
-        let is_known = columns.pad_before == before
-            && columns.input == columns.output * stride
-            && columns.dilation == 1
-            && rows.kernel == kernel;
-        match [7, 6]
-            .into_iter()
-            .find(|&tile| columns.output.is_multiple_of(tile))
-        {
-            Some(tile) if is_known && columns.output > 0 => Self::Known {
-                kernel,
-                stride,
-                tile,
-            },
-            _ => Self::Other,
-        }
-    }
+/// Kernel, stride and columns of a tile, where the code knows at which columns which taps are
+/// dropped: with as much padding as keeps (or, with stride 2, halves) an even width.
+fn known_shape(rows: &Axis, columns: &Axis) -> Option<(usize, usize, usize)> {
+    let Axis { kernel, stride, .. } = *columns;
+    let before = match (kernel, stride) {
+        (3, 1) => 1,
+        (5, 1) => 2,
+        (3, 2) => 0,
+        (5, 2) => 1,
+        _ => return None,
+    };
+    let is_known = columns.pad_before == before
+        && columns.input == columns.output * stride
+        && columns.output > 0
+        && columns.dilation == 1
+        && rows.kernel == kernel;
+    let fits = |tile: &usize| columns.output.is_multiple_of(*tile);
+    let tile = [7, 6].into_iter().find(fits).filter(|_| is_known)?;
+    Some((kernel, stride, tile))
 }
 
 /// Repeats a block for each of some columns.
@@ -310,51 +221,19 @@ impl Row<'_> {
     /// # Safety
     /// All rows are whole.
     #[inline(always)]
-    unsafe fn run<S: Simd, const R: usize>(&self, shape: Shape) {
+    unsafe fn run<S: Simd, const R: usize>(&self, shape: Option<(usize, usize, usize)>) {
         // SAFETY: the caller's promise. The number after the tile's are the columns that padding
         // takes from the first and the last tile.
         unsafe {
             match shape {
-                Shape::Known {
-                    kernel: 3,
-                    stride: 1,
-                    tile: 7,
-                } => self.tiles::<S, R, 3, 1, 7, 1, 1>(),
-                Shape::Known {
-                    kernel: 5,
-                    stride: 1,
-                    tile: 7,
-                } => self.tiles::<S, R, 5, 1, 7, 2, 2>(),
-                Shape::Known {
-                    kernel: 3,
-                    stride: 2,
-                    tile: 7,
-                } => self.tiles::<S, R, 3, 2, 7, 0, 1>(),
-                Shape::Known {
-                    kernel: 5,
-                    stride: 2,
-                    tile: 7,
-                } => self.tiles::<S, R, 5, 2, 7, 1, 2>(),
-                Shape::Known {
-                    kernel: 3,
-                    stride: 1,
-                    tile: 6,
-                } => self.tiles::<S, R, 3, 1, 6, 1, 1>(),
-                Shape::Known {
-                    kernel: 5,
-                    stride: 1,
-                    tile: 6,
-                } => self.tiles::<S, R, 5, 1, 6, 2, 2>(),
-                Shape::Known {
-                    kernel: 3,
-                    stride: 2,
-                    tile: 6,
-                } => self.tiles::<S, R, 3, 2, 6, 0, 1>(),
-                Shape::Known {
-                    kernel: 5,
-                    stride: 2,
-                    tile: 6,
-                } => self.tiles::<S, R, 5, 2, 6, 1, 2>(),
+                Some((3, 1, 7)) => self.tiles::<S, R, 3, 1, 7, 1, 1>(),
+                Some((5, 1, 7)) => self.tiles::<S, R, 5, 1, 7, 2, 2>(),
+                Some((3, 2, 7)) => self.tiles::<S, R, 3, 2, 7, 0, 1>(),
+                Some((5, 2, 7)) => self.tiles::<S, R, 5, 2, 7, 1, 2>(),
+                Some((3, 1, 6)) => self.tiles::<S, R, 3, 1, 6, 1, 1>(),
+                Some((5, 1, 6)) => self.tiles::<S, R, 5, 1, 6, 2, 2>(),
+                Some((3, 2, 6)) => self.tiles::<S, R, 3, 2, 6, 0, 1>(),
+                Some((5, 2, 6)) => self.tiles::<S, R, 5, 2, 6, 1, 2>(),
                 _ => self.any::<S, R>(),
             }
         }
@@ -446,7 +325,7 @@ impl Row<'_> {
         }
     }
 
-    /// Any kernel: eight columns together where no tap is outside, one by one elsewhere.
+    /// Any kernel: six columns together where no tap is outside, one by one elsewhere.
     ///
     /// # Safety
     /// All rows are whole.

@@ -1,5 +1,6 @@
 //! Functions of one number and of two.
 
+use super::layout::joint_axes;
 use crate::inference::simd::CHUNK;
 
 /// A function of one number.
@@ -113,20 +114,7 @@ impl Pairing {
     /// For tensors of a shape, with their strides: axes that can be walked as one become one.
     #[must_use]
     pub fn of(shape: &[usize], left: &[usize], right: &[usize]) -> Self {
-        let mut axes: Vec<[usize; 3]> = Vec::new();
-        for ((&len, &l), &r) in shape
-            .iter()
-            .zip(left)
-            .zip(right)
-            .filter(|((len, _), _)| **len != 1)
-        {
-            match axes.last_mut() {
-                Some(last) if last[1] == l * len && last[2] == r * len => {
-                    *last = [last[0] * len, l, r];
-                }
-                _ => axes.push([len, l, r]),
-            }
-        }
+        let axes = joint_axes(shape, left, right);
         match axes[..] {
             [] | [[_, 1, 1]] | [[_, 1, 0]] | [[_, 0, 1]] => Self::Alike,
             _ => Self::Axes(axes),

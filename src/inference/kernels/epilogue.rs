@@ -2,7 +2,7 @@
 
 use crate::inference::simd::Simd;
 
-use super::packed::AlignedBox;
+use super::aligned_box::AlignedBox;
 
 /// What happens to each sum of a convolution before it is stored, in this order: the bias is
 /// added, then a [`Residual::Before`], the activation is applied, a [`Residual::After`] is added.

@@ -1,4 +1,4 @@
-//! From rows of numbers to chunks of channels, and back.
+//! How tensors lie in memory: densely, or in chunks of channels.
 
 use crate::inference::simd::CHUNK;
 
@@ -77,4 +77,36 @@ impl ImageShape {
             }
         }
     }
+}
+
+/// Rows of an image in chunks: all of them, or a buffer of some.
+#[derive(Debug)]
+pub struct Rows<T> {
+    /// The numbers.
+    pub numbers: T,
+    /// The image's row with which they begin.
+    pub first: usize,
+}
+
+impl<T> Rows<T> {
+    /// All rows of an image.
+    pub fn all(numbers: T) -> Self {
+        Self { numbers, first: 0 }
+    }
+}
+
+/// The axes of a shape, each as its length and how far apart the numbers are in two tensors: those
+/// that can be walked as one become one.
+pub(super) fn joint_axes(shape: &[usize], one: &[usize], other: &[usize]) -> Vec<[usize; 3]> {
+    let mut axes: Vec<[usize; 3]> = Vec::new();
+    let all = shape.iter().zip(one).zip(other);
+    for ((&len, &a), &b) in all.filter(|((len, _), _)| **len != 1) {
+        match axes.last_mut() {
+            Some(last) if last[1] == a * len && last[2] == b * len => {
+                *last = [last[0] * len, a, b];
+            }
+            _ => axes.push([len, a, b]),
+        }
+    }
+    axes
 }

@@ -11,24 +11,26 @@
     reason = "loops over registers are unrolled; indices show which"
 )]
 
+mod aligned_box;
+mod axis;
 mod depthwise;
 mod elementwise;
 mod epilogue;
 mod layout;
-mod packed;
 mod pool;
 mod product;
 mod rearrange;
 mod reduce;
 mod resize;
 
-pub use depthwise::{Axis, Depthwise};
+pub use aligned_box::AlignedBox;
+pub use axis::Axis;
+pub use depthwise::Depthwise;
 pub use elementwise::{Binary, Pairing, Unary, Zip};
 pub use epilogue::{Activation, Epilogue, Residual};
-pub use layout::ImageShape;
-pub use packed::AlignedBox;
+pub use layout::{ImageShape, Rows};
 pub use pool::{Divisor, Global, Pool, PoolKind};
-pub use product::{Product, Region, Rows, Run, Strides};
+pub use product::{Product, Region, Run, Strides};
 pub use rearrange::{Assemble, Gather, Part};
 pub use reduce::{Reduce, Reducer, softmax};
 pub use resize::Resize;

@@ -1,6 +1,6 @@
 //! Pooling: over windows, and over the whole image.
 
-use super::depthwise::Axis;
+use super::axis::Axis;
 use crate::inference::simd::CHUNK;
 
 /// Pooling over the windows of an image in chunks.

@@ -8,8 +8,9 @@
 
 use std::ops::Range;
 
+use super::aligned_box::AlignedBox;
 use super::epilogue::{Epilogue, Residual, activate};
-use super::packed::AlignedBox;
+use super::layout::Rows;
 use crate::inference::simd::{CHUNK, InstructionSet, Simd, instantiate};
 
 /// A convolution as a matrix product: what is known at load.
@@ -22,8 +23,6 @@ pub struct Product {
     regions: Vec<Region>,
     strides: Strides,
     epilogue: Epilogue,
-    /// Numbers from the first to the last channel that are written of a pixel, beyond it.
-    beyond: usize,
     /// Pixels whose numbers stay in the cache while one panel follows the other.
     block: usize,
 }
@@ -151,7 +150,6 @@ impl Product {
             regions,
             strides,
             epilogue,
-            beyond: if dense { channels } else { CHUNK },
             block: (BLOCK_LEN / rows.max(1)).max(1),
         }
     }
@@ -205,8 +203,11 @@ impl Product {
             output_row,
             ..
         } = self.strides;
-        let last_chunk = self.panels.last().map_or(0, |p| {
-            (p.channel + p.registers * self.set.lanes()).div_ceil(CHUNK) - 1
+        // From a pixel's first number to its last one.
+        let pixel_len = self.panels.last().map_or(0, |panel| {
+            let width = panel.partial.unwrap_or(panel.registers * self.set.lanes());
+            let chunks = (panel.channel + width - 1) / CHUNK;
+            chunks * output_chunk + panel.channel + width - chunks * CHUNK
         });
         for region in &self.regions {
             let first = region.rows.start.max(rows.start);
@@ -215,6 +216,7 @@ impl Product {
             if lines == 0 || pixels == 0 {
                 continue;
             }
+            assert!(output.first <= first);
             let runs = &self.runs[region.runs.clone()];
             let run_end = |run: &Run| run.chunk * self.strides.source_chunk + run.offset + run.len;
             let place = region.source + (first - region.rows.start) * source_row;
@@ -233,17 +235,13 @@ impl Product {
                 output_line: output_row,
             };
             if let Some(run_end) = runs.iter().map(run_end).max() {
+                assert!(source.first * source_line <= place);
                 let place = place - source.first * source_line;
                 let reach = (lines - 1) * source_row + (pixels - 1) * source_pixel + run_end;
                 assert!(place + reach <= source.numbers.len());
                 part.source = part.source.wrapping_add(place);
             }
-            let beyond = if self.beyond == CHUNK {
-                last_chunk * output_chunk + CHUNK
-            } else {
-                self.beyond
-            };
-            let reach = to + (lines - 1) * output_row + (pixels - 1) * output_pixel + beyond;
+            let reach = to + (lines - 1) * output_row + (pixels - 1) * output_pixel + pixel_len;
             assert!(reach <= output.numbers.len());
             assert!(!self.has_residual() || reach <= residual.len());
             if source_row == pixels * source_pixel && output_row == pixels * output_pixel {
@@ -260,22 +258,6 @@ impl Product {
             // epilogue, as was checked when they were made.
             unsafe { product(self.set, &part) }
         }
-    }
-}
-
-/// Rows of an image in chunks: all of them, or a buffer of some.
-#[derive(Debug)]
-pub struct Rows<T> {
-    /// The numbers.
-    pub numbers: T,
-    /// The image's row with which they begin.
-    pub first: usize,
-}
-
-impl<T> Rows<T> {
-    /// All rows of an image.
-    pub fn all(numbers: T) -> Self {
-        Self { numbers, first: 0 }
     }
 }
 
@@ -459,23 +441,19 @@ impl Tiles<'_> {
                 from = from.add(done);
                 weights = weights.add(done * R * S::LANES);
                 let mut left = run.len - done;
-                while left >= S::STEP {
-                    if const { S::STEP == 1 } {
-                        step::<S, P, R>(&mut sums, from, stride, weights);
-                    } else {
-                        steps::<S, P, R>(&mut sums, from, stride, weights);
-                    }
-                    from = from.add(S::STEP);
-                    weights = weights.add(S::STEP * R * S::LANES);
-                    left -= S::STEP;
-                }
                 if const { S::STEP > 1 } {
-                    while left > 0 {
-                        step_of_one::<S, P, R>(&mut sums, from, stride, weights);
-                        from = from.add(1);
-                        weights = weights.add(R * S::LANES);
-                        left -= 1;
+                    while left >= S::STEP {
+                        steps::<S, P, R>(&mut sums, from, stride, weights);
+                        from = from.add(S::STEP);
+                        weights = weights.add(S::STEP * R * S::LANES);
+                        left -= S::STEP;
                     }
+                }
+                while left > 0 {
+                    step::<S, P, R>(&mut sums, from, stride, weights);
+                    from = from.add(1);
+                    weights = weights.add(R * S::LANES);
+                    left -= 1;
                 }
             }
             self.finish::<S, P, R>(first, &mut sums);
@@ -598,32 +576,6 @@ impl Tiles<'_> {
     }
 }
 
-/// One row of the weights. Each broadcast is used at once: there are no registers to keep them.
-///
-/// # Safety
-/// A number of each pixel and a row of weights are in bounds.
-#[inline(always)]
-unsafe fn step<S: Simd, const P: usize, const R: usize>(
-    sums: &mut [[S::V; R]; P],
-    from: *const f32,
-    stride: usize,
-    weights: *const f32,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut row = [S::splat(0.0); R];
-        for r in 0..R {
-            row[r] = S::load(weights.add(r * S::LANES));
-        }
-        for p in 0..P {
-            let factor = S::load_factor(from.add(p * stride));
-            for r in 0..R {
-                sums[p][r] = S::fma_factor(sums[p][r], row[r], factor, 0);
-            }
-        }
-    }
-}
-
 /// `STEP` rows of the weights, from one load for each pixel.
 ///
 /// # Safety
@@ -661,12 +613,12 @@ unsafe fn steps<S: Simd, const P: usize, const R: usize>(
     }
 }
 
-/// One row of the weights, where a whole `STEP` isn't left.
+/// One row of the weights. Each broadcast is used at once: there are no registers to keep them.
 ///
 /// # Safety
 /// A number of each pixel and a row of weights are in bounds.
 #[inline(always)]
-unsafe fn step_of_one<S: Simd, const P: usize, const R: usize>(
+unsafe fn step<S: Simd, const P: usize, const R: usize>(
     sums: &mut [[S::V; R]; P],
     from: *const f32,
     stride: usize,

@@ -1,5 +1,7 @@
 //! Moving numbers without changing them.
 
+use super::layout::joint_axes;
+
 /// A tensor put together from parts of others: concatenation, slices, padding, transposition.
 #[derive(Debug, Clone)]
 pub struct Assemble {
@@ -29,20 +31,10 @@ impl Part {
         source_strides: &[usize],
         output_strides: &[usize],
     ) -> Self {
-        let mut axes: Vec<[usize; 3]> = Vec::new();
-        let all = shape.iter().zip(source_strides).zip(output_strides);
-        for ((&len, &s), &o) in all.filter(|((len, _), _)| **len != 1) {
-            match axes.last_mut() {
-                Some(last) if last[1] == s * len && last[2] == o * len => {
-                    *last = [last[0] * len, s, o];
-                }
-                _ => axes.push([len, s, o]),
-            }
-        }
         Self {
             source,
             output,
-            axes,
+            axes: joint_axes(shape, source_strides, output_strides),
         }
     }
 
