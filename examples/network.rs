@@ -19,13 +19,14 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use palmd::health::{
     AllocatorCalls, CountingAllocator, Memory, PageFaults, process_cpu_time, thread_calls,
     thread_page_faults,
 };
-use palmd::inference::{Expectation, ExpectedOutput, Network};
+use palmd::inference::{Expectation, ExpectedOutput, Network, Team};
 use serde::Serialize;
 use tract_onnx::prelude::*;
 
@@ -43,6 +44,9 @@ struct Arguments {
     /// Runs that are measured
     #[arg(long, value_name = "N", default_value_t = 100)]
     runs: usize,
+    /// Threads that compute it, with palmd's engine
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    threads: u8,
     /// Runs before that
     #[arg(long, value_name = "N", default_value_t = 5)]
     warm_up: usize,
@@ -67,7 +71,9 @@ struct Report {
     input: Vec<usize>,
     outputs: Vec<(&'static str, Vec<usize>)>,
     load_cpu_ns: u64,
+    /// Of all threads.
     cpu_ns: Vec<u64>,
+    wall_ns: Vec<u64>,
     /// Of all measured runs together, as are the page faults.
     allocator: AllocatorCalls,
     page_faults: PageFaults,
@@ -115,7 +121,7 @@ enum Loaded {
 }
 
 impl Loaded {
-    fn palmd(path: &Path, signature: &Signature) -> Result<Self, Box<dyn Error>> {
+    fn palmd(path: &Path, signature: &Signature, team: &Team) -> Result<Self, Box<dyn Error>> {
         let shapes = signature.outputs.iter().map(|(_, shape)| shape);
         let shapes: Vec<Vec<_>> = shapes
             .map(|shape| shape.iter().map(|&d| Some(d)).collect())
@@ -132,7 +138,11 @@ impl Loaded {
             outputs: &outputs,
             remedy: "choose another",
         };
-        Ok(Self::Palmd(Box::new(Network::load(path, &expectation)?)))
+        Ok(Self::Palmd(Box::new(Network::load(
+            path,
+            &expectation,
+            team,
+        )?)))
     }
 
     fn tract(path: &Path, input: &[usize]) -> Result<Self, Box<dyn Error>> {
@@ -203,7 +213,7 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
     let began = process_cpu_time();
     let mut network = match arguments.engine {
-        Engine::Palmd => Loaded::palmd(path, &signature)?,
+        Engine::Palmd => Loaded::palmd(path, &signature, &Team::new(arguments.threads.into()))?,
         Engine::Tract => Loaded::tract(path, &signature.input).map_err(named)?,
     };
     let mut report = Report {
@@ -212,6 +222,7 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         outputs: signature.outputs,
         load_cpu_ns: (process_cpu_time() - began).as_nanos() as u64,
         cpu_ns: Vec::with_capacity(inputs.len() / len * arguments.runs),
+        wall_ns: Vec::with_capacity(inputs.len() / len * arguments.runs),
         allocator: AllocatorCalls::default(),
         page_faults: PageFaults::default(),
         memory: Memory::default(),
@@ -227,9 +238,10 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let faults = thread_page_faults();
         let calls = thread_calls();
         for _ in 0..arguments.runs {
-            let began = process_cpu_time();
+            let began = (process_cpu_time(), Instant::now());
             network.run()?;
-            let time = process_cpu_time() - began;
+            report.wall_ns.push(began.1.elapsed().as_nanos() as u64);
+            let time = process_cpu_time() - began.0;
             report.cpu_ns.push(time.as_nanos() as u64);
         }
         report.allocator = report.allocator + (thread_calls() - calls);

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use crate::camera::v4l2::Encoding;
 use crate::gesture::{RecognizerParams, RuleKeys, RulesParams};
+use crate::inference::MOST_THREADS;
 use crate::pose::{ModelSize, PoseParams, SearchParams};
 use crate::window::{self, GridParams};
 
@@ -105,6 +106,9 @@ pub enum Range {
 pub struct Pose {
     /// Size of the networks.
     pub model: ModelSize,
+    /// Threads that compute the networks, 1 to 4: more than one makes a frame quicker where cores
+    /// are idle.
+    pub threads: usize,
     /// Hands that are followed at once: 1 or 2.
     pub hands: usize,
     /// A palm is taken for one from this score on, 0..1.
@@ -133,6 +137,7 @@ impl Default for Pose {
         let params = PoseParams::default();
         Self {
             model: params.model,
+            threads: params.threads,
             hands: params.hands,
             detection_threshold: params.detection_threshold,
             presence_threshold: params.presence_threshold,
@@ -353,6 +358,12 @@ impl Config {
             p.hands.to_string(),
             "it must be 1 or 2",
         )?;
+        check(
+            (1..=MOST_THREADS).contains(&p.threads),
+            "pose.threads",
+            p.threads.to_string(),
+            "it must be from 1 to 4",
+        )?;
         for (key, interval) in [
             ("pose.search-interval", p.search_interval),
             ("pose.idle-interval", p.idle_interval),
@@ -567,6 +578,7 @@ mod tests {
             ("camera.buffers = 1", "camera.buffers"),
             ("camera.back-off = \"10ms\"", "camera.back-off"),
             ("pose.hands = 3", "pose.hands"),
+            ("pose.threads = 0", "pose.threads"),
             ("pose.presence-threshold = -0.1", "pose.presence-threshold"),
         ] {
             let error = error(text);

@@ -81,6 +81,9 @@ struct ConfigArgs {
     /// Hands that are followed at once
     #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
     hands: Option<u8>,
+    /// Threads that compute the networks
+    #[arg(long, value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
+    threads: Option<u8>,
 }
 
 impl ConfigArgs {
@@ -107,6 +110,9 @@ impl ConfigArgs {
         }
         if let Some(model) = self.model {
             config.pose.model = model;
+        }
+        if let Some(threads) = self.threads {
+            config.pose.threads = threads.into();
         }
         if let Some(hands) = self.hands {
             config.pose.hands = hands.into();

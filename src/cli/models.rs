@@ -57,6 +57,7 @@ pub fn pose_params(config: &Config) -> PoseParams {
     let p = &config.pose;
     PoseParams {
         model: p.model,
+        threads: p.threads,
         hands: p.hands,
         detection_threshold: p.detection_threshold,
         presence_threshold: p.presence_threshold,

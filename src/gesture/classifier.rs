@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Score, ScoreError};
-use crate::inference::{Expectation, ExpectedOutput, ModelError, Network};
+use crate::inference::{Expectation, ExpectedOutput, ModelError, Network, Team};
 use crate::pose::LANDMARKS;
 use crate::window::{WINDOW, WINDOW_LEN, Window};
 
@@ -67,6 +67,7 @@ impl Classifier {
                 }],
                 remedy: "use palmd's own gestures.onnx, or a model of 1x30x21x3 -> 1xN",
             },
+            &Team::default(),
         )?;
         let count = network.output(0).len();
         let labels = match (labels, network.metadata("labels")) {

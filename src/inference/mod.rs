@@ -8,7 +8,8 @@
 //! - `model_file`: the file, held to an [`Expectation`], so that a wrong one is refused at load,
 //!   by name, and not in the loop; `prelu` gives tract an operator that it lacks;
 //! - `fold`: which nodes become ours ([`Folding`]), and their translation into layers;
-//! - `plan`: layers in a fixed order over one arena; a run allocates nothing;
+//! - `plan`: layers in a fixed order over one arena; a run allocates nothing, and may share its
+//!   work with a [`Team`];
 //! - `kernels`: the arithmetic of a layer, written once over the vectors of `simd`;
 //! - `network`: the whole, ready to run. The caller writes [`Network::input`] in place, calls
 //!   [`Network::run`], and reads [`Network::output`].
@@ -30,5 +31,6 @@ pub use error::{InferenceError, ModelError};
 pub use fold::Folding;
 pub use model_file::{Expectation, ExpectedOutput};
 pub use network::{LayerCost, Network};
+pub use plan::{MOST_THREADS, Team};
 pub use pool::Pool;
 pub use simd::InstructionSet;

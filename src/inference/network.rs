@@ -11,7 +11,7 @@ use super::error::{InferenceError, ModelError};
 use super::fold::{self, Folding};
 use super::kernels::AlignedBox;
 use super::model_file::{self, Expectation};
-use super::plan::{Layer, Plan};
+use super::plan::{Layer, Plan, Team};
 use super::pool::Pool;
 use super::simd::InstructionSet;
 
@@ -32,11 +32,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads, checks and prepares the model at `path`.
+    /// Reads, checks and prepares the model at `path`, to be run by a team: its leader is the
+    /// thread that calls [`run`](Self::run).
     ///
     /// # Errors
     /// [`ModelError`] when the file is missing, is no ONNX model, or is not what is expected.
-    pub fn load(path: &Path, expect: &Expectation<'_>) -> Result<Self, ModelError> {
+    pub fn load(path: &Path, expect: &Expectation<'_>, team: &Team) -> Result<Self, ModelError> {
         let model_file::CheckedModel { typed, metadata } = model_file::read(path, expect)?;
         let output_shapes = (0..typed.outputs.len())
             .map(|i| {
@@ -49,7 +50,8 @@ impl Network {
             })
             .collect::<TractResult<_>>()
             .map_err(|e| ModelError::graph(path, expect, &e))?;
-        let (model, folding) = optimize(typed).map_err(|e| ModelError::graph(path, expect, &e))?;
+        let (model, folding) =
+            optimize(typed, team).map_err(|e| ModelError::graph(path, expect, &e))?;
         let state = model
             .into_runnable()
             .and_then(|plan| plan.spawn())
@@ -209,14 +211,14 @@ fn layer_costs(plan: &Plan, input: &[f32], runs: usize) -> Vec<LayerCost> {
 }
 
 /// tract's simplifications, our own plans, and tract's choice of kernels for the rest.
-fn optimize(model: TypedModel) -> TractResult<(TypedModel, Folding)> {
+fn optimize(model: TypedModel, team: &Team) -> TractResult<(TypedModel, Folding)> {
     let set =
         InstructionSet::chosen().map_err(|e| format_err!("{}: {e}", InstructionSet::VARIABLE))?;
     // To search for a better order of axes takes a third of the time to load, and is for what stays
     // tract's.
-    let (mut folded, mut folding) = fold::fold(&declutter(model.clone(), false)?, set)?;
+    let (mut folded, mut folding) = fold::fold(&declutter(model.clone(), false)?, set, team)?;
     if !folding.kept.is_empty() {
-        (folded, folding) = fold::fold(&declutter(model, true)?, set)?;
+        (folded, folding) = fold::fold(&declutter(model, true)?, set, team)?;
     }
     folded.optimize()?;
     Ok((folded, folding))
@@ -284,7 +286,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some.onnx");
         fs::write(&path, bytes).unwrap();
-        Network::load(&path, expect)
+        Network::load(&path, expect, &Team::default())
     }
 
     fn load(model: &ModelProto, expect: &Expectation<'_>) -> Result<Network, ModelError> {
@@ -359,7 +361,8 @@ mod tests {
 
     #[test]
     fn files_that_are_no_models_are_refused() {
-        let missing = Network::load(Path::new("nowhere/some.onnx"), &EXPECT).unwrap_err();
+        let missing =
+            Network::load(Path::new("nowhere/some.onnx"), &EXPECT, &Team::default()).unwrap_err();
         let text = one_line(missing);
         assert!(text.contains("missing; run `make models`"), "{text}");
 
@@ -376,7 +379,7 @@ mod tests {
         }
 
         let folder = tempfile::tempdir().unwrap();
-        let error = Network::load(folder.path(), &EXPECT).unwrap_err();
+        let error = Network::load(folder.path(), &EXPECT, &Team::default()).unwrap_err();
         assert!(error.to_string().contains("can't be read"), "{error}");
     }
 

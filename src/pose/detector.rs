@@ -8,7 +8,7 @@ use super::region::Region;
 use super::sample::{Border, sample};
 use super::times::{StageTimes, timed};
 use crate::camera::Image;
-use crate::inference::{Expectation, ExpectedOutput, InferenceError, ModelError, Network};
+use crate::inference::{Expectation, ExpectedOutput, InferenceError, ModelError, Network, Team};
 
 const EXPECTATION: Expectation<'static> = Expectation {
     purpose: "palm detection",
@@ -34,13 +34,13 @@ pub struct PalmDetector {
 }
 
 impl PalmDetector {
-    /// Loads the model at `path`.
+    /// Loads the model at `path`, to be run by a team.
     ///
     /// # Errors
     /// [`ModelError`] when it is missing or isn't the palm model.
-    pub fn load(path: &Path) -> Result<Self, ModelError> {
+    pub fn load(path: &Path, team: &Team) -> Result<Self, ModelError> {
         Ok(Self {
-            network: Network::load(path, &EXPECTATION)?,
+            network: Network::load(path, &EXPECTATION, team)?,
             decoder: PalmDecoder::default(),
         })
     }

@@ -7,7 +7,7 @@ use super::sample::{Border, sample};
 use super::times::{StageTimes, timed};
 use super::{Handedness, LANDMARKS};
 use crate::camera::Image;
-use crate::inference::{Expectation, ExpectedOutput, InferenceError, ModelError, Network};
+use crate::inference::{Expectation, ExpectedOutput, InferenceError, ModelError, Network, Team};
 
 /// Width and height of the network's input in pixels.
 const INPUT: usize = 224;
@@ -59,13 +59,13 @@ pub struct HandLandmarks {
 }
 
 impl LandmarkNet {
-    /// Loads the model at `path`.
+    /// Loads the model at `path`, to be run by a team.
     ///
     /// # Errors
     /// [`ModelError`] when it is missing or isn't the landmark model.
-    pub fn load(path: &Path) -> Result<Self, ModelError> {
+    pub fn load(path: &Path, team: &Team) -> Result<Self, ModelError> {
         Ok(Self {
-            network: Network::load(path, &EXPECTATION)?,
+            network: Network::load(path, &EXPECTATION, team)?,
         })
     }
 

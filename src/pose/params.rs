@@ -33,6 +33,9 @@ impl ModelSize {
 pub struct PoseParams {
     /// The networks' size.
     pub model: ModelSize,
+    /// Threads that compute the networks, the caller's included, 1 to
+    /// [`MOST_THREADS`](crate::inference::MOST_THREADS).
+    pub threads: usize,
     /// The most hands to follow, 1 to [`MAX_HANDS`](super::MAX_HANDS).
     pub hands: usize,
     /// Confidence from which on a palm is one, 0..1.
@@ -52,6 +55,7 @@ impl Default for PoseParams {
     fn default() -> Self {
         Self {
             model: ModelSize::default(),
+            threads: 1,
             hands: 1,
             detection_threshold: 0.5,
             presence_threshold: 0.5,

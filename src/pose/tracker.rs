@@ -10,7 +10,7 @@ use super::search::Search;
 use super::times::StageTimes;
 use super::{FramePoses, HandPose, LANDMARKS, MAX_HANDS, OneEuro, Point3, PoseParams};
 use crate::camera::{Frame, Image};
-use crate::inference::{InferenceError, ModelError, Network};
+use crate::inference::{InferenceError, ModelError, Network, Team};
 
 /// Regions that overlap more than this are of the same hand.
 const SAME_HAND_OVERLAP: f32 = 0.5;
@@ -58,10 +58,11 @@ impl PoseTracker {
     pub fn load(models: &Path, mut params: PoseParams) -> Result<Self, ModelError> {
         params.hands = params.hands.clamp(1, MAX_HANDS);
         let model = |name: &str| models.join(format!("{name}_{}.onnx", params.model.name()));
+        let team = Team::new(params.threads);
         Ok(Self {
             params,
-            detector: PalmDetector::load(&model("palm_detection"))?,
-            landmark_net: LandmarkNet::load(&model("hand_landmark"))?,
+            detector: PalmDetector::load(&model("palm_detection"), &team)?,
+            landmark_net: LandmarkNet::load(&model("hand_landmark"), &team)?,
             tracks: heapless::Vec::new(),
             next_track: 0,
             search: Search::new(params.search, params.hands),

@@ -174,9 +174,14 @@ fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
     let mut source = Film::new(rounds, &vision);
     source.fault = fault;
     let gestures = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/gestures.onnx");
+    // The calls that share a frame with another thread are counted as well.
+    let params = PoseParams {
+        threads: 2,
+        ..PoseParams::default()
+    };
     let stations = Stations {
         source: Box::new(source),
-        tracker: PoseTracker::load(models, PoseParams::default()).expect("the hand models"),
+        tracker: PoseTracker::load(models, params).expect("the hand models"),
         grid: Grid::new(GridParams::default()),
         scorer: Metered {
             classifier: Classifier::load(&gestures, None).expect("the classifier"),

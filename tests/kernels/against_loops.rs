@@ -1,7 +1,7 @@
 //! Each kernel of each instruction set that this processor has, against plain loops.
 
 use palmd_kernels::inference::kernels::{
-    Activation, AlignedBox, Axis, Depthwise, Epilogue, Product, Region, Residual, Rows, Run, Strides,
+    Activation, AlignedBox, Axis, Depthwise, Epilogue, Product, Region, Residual, Rows, Run, Sink, Strides,
 };
 use palmd_kernels::inference::simd::{CHUNK, InstructionSet};
 use proptest::prelude::*;
@@ -144,7 +144,7 @@ proptest! {
             let product = Product::new(set, (rows, channels), weight, (runs, vec![region]), (strides, false), epilogue);
             let mut guarded = Guarded::new(&vec![0.0; out_chunks * CHUNK * pixels], at_end);
             let output = guarded.numbers();
-            product.run(0..1, Rows::all(guarded_source.numbers()), guarded_residual.numbers(), Rows::all(&mut *output));
+            product.run(0..1, Rows::all(guarded_source.numbers()), guarded_residual.numbers(), Rows::all(Sink::from(&mut *output)));
             for p in 0..pixels {
                 for c in 0..channels {
                     let sum: f32 = (0..rows).map(|r| source[place(r, p, pixels)] * weight(r, c)).sum();
@@ -178,7 +178,7 @@ proptest! {
             let convolution = Depthwise::new(set, channels, (rows, columns), weight, epilogue);
             let mut guarded = Guarded::new(&vec![0.0; chunks * CHUNK * rows.output * columns.output], at_end);
             let output = guarded.numbers();
-            convolution.run(0..rows.output, Rows::all(guarded_source.numbers()), Rows::all(&mut *output));
+            convolution.run(0..rows.output, Rows::all(guarded_source.numbers()), Rows::all(Sink::from(&mut *output)));
             for y in 0..rows.output {
                 for x in 0..columns.output {
                     for c in 0..channels {

@@ -10,7 +10,7 @@ use crate::inference::kernels::{
     ImageShape, Pairing, Part, Product, Reduce, Reducer, Region, Residual, Resize, Run, Strides,
     Unary, Zip,
 };
-use crate::inference::plan::{BufferId, Builder, Plan, Step};
+use crate::inference::plan::{BufferId, Builder, Plan, Step, Team};
 use crate::inference::simd::{CHUNK, InstructionSet};
 
 /// A plan and the outlets that it takes and replaces, in its order.
@@ -52,6 +52,7 @@ pub fn lower(
     nodes: &[usize],
     operators: &BTreeMap<usize, Operator>,
     set: InstructionSet,
+    team: &Team,
 ) -> TractResult<Lowered> {
     let (inputs, outputs) = ports(model, nodes);
     let mut lowering = Lowering {
@@ -87,7 +88,7 @@ pub fn lower(
         lowering.give(outlet)?;
     }
     Ok(Lowered {
-        plan: Arc::new(lowering.builder.finish(set)),
+        plan: Arc::new(lowering.builder.finish(set, team)),
         inputs,
         outputs,
     })

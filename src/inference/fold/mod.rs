@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::plan::Plan;
+use super::plan::{Plan, Team};
 use super::simd::InstructionSet;
 use folded_op::FoldedOp;
 use lower::Lowered;
@@ -81,7 +81,11 @@ impl fmt::Display for Folding {
 }
 
 /// Folds what can be folded of a decluttered model.
-pub fn fold(model: &TypedModel, set: InstructionSet) -> TractResult<(TypedModel, Folding)> {
+pub fn fold(
+    model: &TypedModel,
+    set: InstructionSet,
+    team: &Team,
+) -> TractResult<(TypedModel, Folding)> {
     let order = model.eval_order()?;
     let mut operators: BTreeMap<usize, Operator> = BTreeMap::new();
     for &node in &order {
@@ -98,7 +102,7 @@ pub fn fold(model: &TypedModel, set: InstructionSet) -> TractResult<(TypedModel,
     let mut new = Rebuilt::of(model, &order)?;
     for level in segments::levels(model, &order, &operators) {
         if !level.ours.is_empty() {
-            let lowered = lower::lower(model, &level.ours, &operators, set)?;
+            let lowered = lower::lower(model, &level.ours, &operators, set, team)?;
             folding.folded += level.ours.len();
             folding.plans.push(Arc::clone(&lowered.plan));
             new.wire_plan(&lowered)?;

@@ -69,10 +69,11 @@ fn check(onnx: &ModelProto, shape: &[usize], x: &[f32], may_stay: &[&str]) {
     let theirs = typed(onnx);
     let x = Tensor::from_shape(shape, x).unwrap();
     let expected = run(theirs.clone(), &x);
+    let (alone, together) = (Team::default(), Team::new(3));
     for set in InstructionSet::available() {
-        for change_axes in [false, true] {
+        for (change_axes, team) in [(false, &alone), (true, &together)] {
             let decluttered = declutter(theirs.clone(), change_axes).unwrap();
-            let (ours, folding) = fold(&decluttered, set).unwrap();
+            let (ours, folding) = fold(&decluttered, set, team).unwrap();
             let names = folding.kept.iter().map(|(_, op)| op.as_str());
             let kept: Vec<&str> = names.filter(|op| !may_stay.contains(op)).collect();
             assert!(kept.is_empty(), "{set}: {kept:?}");

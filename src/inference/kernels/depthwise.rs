@@ -9,14 +9,14 @@ use std::ops::Range;
 use super::aligned_box::AlignedBox;
 use super::axis::Axis;
 use super::epilogue::{Epilogue, Residual, activate};
-use super::layout::Rows;
+use super::layout::{Rows, Sink};
 use crate::inference::simd::{CHUNK, InstructionSet, Simd, instantiate};
 
 /// A depthwise convolution: what is known at load.
 #[derive(Debug, Clone)]
 pub struct Depthwise {
     set: InstructionSet,
-    chunks: usize,
+    channels: usize,
     rows: Axis,
     columns: Axis,
     /// `[chunk][tap][16]`.
@@ -52,7 +52,7 @@ impl Depthwise {
         }
         Self {
             set,
-            chunks,
+            channels,
             rows,
             columns,
             weights,
@@ -68,6 +68,12 @@ impl Depthwise {
     #[must_use]
     pub fn axes(&self) -> (Axis, Axis) {
         (self.rows, self.columns)
+    }
+
+    /// Chunks of its images.
+    #[must_use]
+    pub fn chunks(&self) -> usize {
+        self.channels.div_ceil(CHUNK)
     }
 
     /// From one chunk of the source, and of the output, to the next: to be changed where they are
@@ -87,21 +93,21 @@ impl Depthwise {
         (channels * taps(&self.rows) * taps(&self.columns)) as u64
     }
 
-    /// Computes the output's rows from `source`.
+    /// Computes the output's rows from `source`, which may be a ring. The lanes beyond the last
+    /// channel are left as they are.
     ///
     /// # Panics
     /// If one of them is too short.
-    pub fn run(&self, rows: Range<usize>, source: Rows<&[f32]>, output: Rows<&mut [f32]>) {
+    pub fn run(&self, rows: Range<usize>, source: Rows<&[f32]>, output: Rows<Sink<'_>>) {
         let needs = self.rows.needs(rows.clone());
-        if rows.is_empty() || self.chunks == 0 {
+        let Some(last) = self.chunks().checked_sub(1).filter(|_| !rows.is_empty()) else {
             return;
-        }
+        };
         let (source_chunk, output_chunk) = self.chunk_strides;
-        let last = self.chunks - 1;
-        let source_rows = needs.end - source.first;
-        let output_rows = rows.end - output.first;
         assert!(needs.start >= source.first && rows.start >= output.first);
-        assert!(rows.end <= self.rows.output);
+        assert!(rows.end <= self.rows.output && needs.len() <= source.ring);
+        let source_rows = (needs.end - source.first).min(source.ring);
+        let output_rows = rows.end - output.first;
         assert!(
             source.numbers.len() >= last * source_chunk + source_rows * self.columns.input * CHUNK
         );
@@ -113,6 +119,7 @@ impl Depthwise {
             rows,
             source: source.numbers.as_ptr(),
             source_first: source.first,
+            source_ring: source.ring,
             output: output.numbers.as_mut_ptr(),
             output_first: output.first,
         };
@@ -128,6 +135,7 @@ struct Part<'a> {
     rows: Range<usize>,
     source: *const f32,
     source_first: usize,
+    source_ring: usize,
     output: *mut f32,
     output_first: usize,
 }
@@ -140,9 +148,10 @@ unsafe fn depthwise_on<S: Simd>(part: &Part<'_>) {
     let (rows, columns) = (&plan.rows, &plan.columns);
     let taps = rows.kernel * columns.kernel;
     let shape = known_shape(rows, columns);
-    for chunk in 0..plan.chunks {
-        for register in (0..S::PER_CHUNK).step_by(S::ABREAST) {
-            let lane = register * S::LANES;
+    for chunk in 0..plan.chunks() {
+        // Registers beyond the last channel would be for nothing.
+        let lanes = CHUNK.min(plan.channels - chunk * CHUNK);
+        for lane in (0..lanes).step_by(S::ABREAST * S::LANES) {
             // SAFETY: the caller's promise that the rows are there, and the weights are made
             // for as many chunks.
             unsafe {
@@ -153,13 +162,14 @@ unsafe fn depthwise_on<S: Simd>(part: &Part<'_>) {
                     let taps = rows.taps(y);
                     let first_row = y * rows.stride + taps.start * rows.dilation;
                     // Without a tap inside, no row is read.
-                    let first_row = first_row.wrapping_sub(rows.pad_before + part.source_first);
+                    let first_row = first_row.saturating_sub(rows.pad_before + part.source_first);
                     let row = Row {
                         plan,
                         channel: chunk * CHUNK + lane,
                         taps: taps.len(),
-                        source: source.wrapping_add(first_row.wrapping_mul(columns.input * CHUNK)),
-                        source_row: rows.dilation * columns.input * CHUNK,
+                        source,
+                        source_row: first_row % part.source_ring,
+                        source_ring: part.source_ring,
                         weights: weights.add(taps.start * columns.kernel * CHUNK),
                         output: output.add((y - part.output_first) * columns.output * CHUNK),
                     };
@@ -212,12 +222,30 @@ struct Row<'a> {
     /// Rows of the kernel that lie inside of the image.
     taps: usize,
     source: *const f32,
+    /// The row under the first tap, and after how many rows the source begins anew.
     source_row: usize,
+    source_ring: usize,
     weights: *const f32,
     output: *mut f32,
 }
 
 impl Row<'_> {
+    /// Goes from the row under a tap to the one under the next.
+    #[inline(always)]
+    fn advance(&self, row: &mut usize) {
+        *row += self.plan.rows.dilation;
+        if *row >= self.source_ring {
+            *row -= self.source_ring;
+        }
+    }
+
+    /// Where column 0 of a row lies.
+    #[inline(always)]
+    fn line(&self, row: usize) -> *const f32 {
+        self.source
+            .wrapping_add(row * self.plan.columns.input * CHUNK)
+    }
+
     /// # Safety
     /// All rows are whole.
     #[inline(always)]
@@ -290,12 +318,11 @@ impl Row<'_> {
         // SAFETY: the caller's promise; columns before `L` and after `E` aren't read.
         unsafe {
             let mut sums = self.bias::<S, T, R>();
-            let mut source = self
-                .source
-                .wrapping_add(x * D * CHUNK)
-                .wrapping_sub(pad_before * CHUNK);
+            let mut source_row = self.source_row;
             let mut weights = self.weights;
             for _ in 0..self.taps {
+                let source = self.line(source_row).wrapping_add(x * D * CHUNK);
+                let source = source.wrapping_sub(pad_before * CHUNK);
                 let mut row = [[S::splat(0.0); R]; K];
                 for k in 0..K {
                     for r in 0..R {
@@ -318,7 +345,7 @@ impl Row<'_> {
                         }
                     }
                 });
-                source = source.wrapping_add(self.source_row);
+                self.advance(&mut source_row);
                 weights = weights.wrapping_add(K * CHUNK);
             }
             self.finish::<S, T, R>(x, &mut sums);
@@ -357,8 +384,10 @@ impl Row<'_> {
         // SAFETY: the caller's promise, and `Axis::taps` keeps to the row.
         unsafe {
             let mut sums = self.bias::<S, T, R>();
+            let mut source_row = self.source_row;
             for tap_row in 0..self.taps {
-                let source = self.source.add(tap_row * self.source_row);
+                let source = self.line(source_row);
+                self.advance(&mut source_row);
                 let weights = self.weights.add(tap_row * columns.kernel * CHUNK);
                 for tap in columns.taps(x) {
                     let column = x * columns.stride + tap * columns.dilation - columns.pad_before;

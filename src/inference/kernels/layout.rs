@@ -1,5 +1,7 @@
 //! How tensors lie in memory: densely, or in chunks of channels.
 
+use std::marker::PhantomData;
+
 use crate::inference::simd::CHUNK;
 
 /// How an image of a batch of one lies in a dense tensor.
@@ -79,19 +81,85 @@ impl ImageShape {
     }
 }
 
-/// Rows of an image in chunks: all of them, or a buffer of some.
+/// Numbers that are written: by one thread, or by several of which each keeps to its own rows.
 #[derive(Debug)]
+pub struct Sink<'a> {
+    numbers: *mut f32,
+    len: usize,
+    life: PhantomData<&'a mut [f32]>,
+}
+
+impl Sink<'_> {
+    /// Of `len` numbers.
+    ///
+    /// # Safety
+    /// They are there as long as the sink, and whoever else reads or writes them meanwhile
+    /// doesn't touch what is written here.
+    pub unsafe fn new(numbers: *mut f32, len: usize) -> Self {
+        Self {
+            numbers,
+            len,
+            life: PhantomData,
+        }
+    }
+
+    /// The same numbers for a while.
+    pub fn again(&mut self) -> Sink<'_> {
+        Sink { ..*self }
+    }
+
+    pub(super) fn as_mut_ptr(&self) -> *mut f32 {
+        self.numbers
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl<'a> From<&'a mut [f32]> for Sink<'a> {
+    fn from(numbers: &'a mut [f32]) -> Self {
+        Self {
+            numbers: numbers.as_mut_ptr(),
+            len: numbers.len(),
+            life: PhantomData,
+        }
+    }
+}
+
+/// Rows of an image in chunks: all of them, or a buffer of some.
+#[derive(Debug, Clone, Copy)]
 pub struct Rows<T> {
     /// The numbers.
     pub numbers: T,
     /// The image's row with which they begin.
     pub first: usize,
+    /// Rows after which the buffer begins anew, where it does.
+    pub ring: usize,
 }
 
 impl<T> Rows<T> {
     /// All rows of an image.
     pub fn all(numbers: T) -> Self {
-        Self { numbers, first: 0 }
+        Self::from(numbers, 0)
+    }
+
+    /// The rows from `first` on.
+    pub fn from(numbers: T, first: usize) -> Self {
+        Self {
+            numbers,
+            first,
+            ring: usize::MAX,
+        }
+    }
+
+    /// Row `y` lies in the place of `y % len`.
+    pub fn ring(numbers: T, len: usize) -> Self {
+        Self {
+            numbers,
+            first: 0,
+            ring: len,
+        }
     }
 }
 

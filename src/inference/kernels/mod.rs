@@ -28,7 +28,7 @@ pub use axis::Axis;
 pub use depthwise::Depthwise;
 pub use elementwise::{Binary, Pairing, Unary, Zip};
 pub use epilogue::{Activation, Epilogue, Residual};
-pub use layout::{ImageShape, Rows};
+pub use layout::{ImageShape, Rows, Sink};
 pub use pool::{Divisor, Global, Pool, PoolKind};
 pub use product::{Product, Region, Run, Strides};
 pub use rearrange::{Assemble, Gather, Part};

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::aligned_box::AlignedBox;
 use super::epilogue::{Epilogue, Residual, activate};
-use super::layout::Rows;
+use super::layout::{Rows, Sink};
 use crate::inference::simd::{CHUNK, InstructionSet, Simd, instantiate};
 
 /// A convolution as a matrix product: what is known at load.
@@ -192,7 +192,7 @@ impl Product {
         rows: Range<usize>,
         source: Rows<&[f32]>,
         residual: &[f32],
-        output: Rows<&mut [f32]>,
+        output: Rows<Sink<'_>>,
     ) {
         let Strides {
             source_line,

@@ -1,8 +1,8 @@
 //! Putting a plan together.
 
 use super::arena::{self, Lifetime};
-use super::block::{Between, Block, Work};
-use super::{Layer, Place, Plan, Slot, Step};
+use super::block::Block;
+use super::{Layer, Place, Plan, Slot, Step, Team};
 use crate::inference::kernels::{AlignedBox, Axis};
 use crate::inference::simd::{CHUNK, InstructionSet};
 
@@ -35,6 +35,15 @@ struct Draft {
     operands: Vec<BufferId>,
     output: BufferId,
     scratch: Option<BufferId>,
+    parts: usize,
+}
+
+/// The layers of a block.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    expansion: Option<usize>,
+    depthwise: usize,
+    projection: usize,
 }
 
 /// Numbers between two layers from which on they are worth to be computed together: what is
@@ -85,6 +94,7 @@ impl Builder {
             operands: operands.into(),
             output,
             scratch: None,
+            parts: 1,
         });
         output
     }
@@ -126,15 +136,13 @@ impl Builder {
     fn join_blocks(&mut self) {
         let mut at = 0;
         while at < self.layers.len() {
-            if let Some(block) = self.block_ending(at) {
-                at -= self.join(&block);
-            }
-            at += 1;
+            let joined = self.block_ending(at).and_then(|parts| self.join(&parts));
+            at = at + 1 - joined.unwrap_or(0);
         }
     }
 
-    /// The layers of a block that ends with the one at `last`, in order, if there is one.
-    fn block_ending(&self, last: usize) -> Option<Vec<usize>> {
+    /// The parts of a block that ends with the layer at `last`, if there is one.
+    fn block_ending(&self, last: usize) -> Option<Parts> {
         let is_large = |layer: usize| self.len(self.layers[layer].output) >= WORTH_A_BLOCK;
         let Step::Product { axes, .. } = &self.layers[last].step else {
             return None;
@@ -144,74 +152,71 @@ impl Builder {
             return None;
         };
         let (rows, columns) = layer.axes();
-        let is_pointwise = |axis: &Axis, len| *axis == Axis::pointwise(len);
-        if !is_pointwise(&axes.0, rows.output) || !is_pointwise(&axes.1, columns.output) {
+        let is_pointwise = |(r, c): &(Axis, Axis)| {
+            (*r, *c) == (Axis::pointwise(r.input), Axis::pointwise(c.input))
+        };
+        if !is_pointwise(axes) || (axes.0.input, axes.1.input) != (rows.output, columns.output) {
             return None;
         }
-        let first = self
+        let expansion = self
             .only_source(self.layers[depthwise].operands[0])
             .filter(|&first| {
                 let Step::Product { product, axes } = &self.layers[first].step else {
                     return false;
                 };
-                let fits = axes.0.output == rows.input && axes.1.output == columns.input;
+                let fits = (axes.0.output, axes.1.output) == (rows.input, columns.input);
                 fits && !product.has_residual() && is_large(first)
             });
-        match first {
-            Some(first) => Some(vec![first, depthwise, last]),
-            None => is_large(depthwise).then(|| vec![depthwise, last]),
-        }
+        (expansion.is_some() || is_large(depthwise)).then_some(Parts {
+            expansion,
+            depthwise,
+            projection: last,
+        })
     }
 
     /// Puts a block in the place of its last layer, and gives how many layers went.
-    fn join(&mut self, layers: &[usize]) -> usize {
-        let work = |&at: &usize| {
-            let layer = &self.layers[at];
-            let channels = |columns: usize, rows: usize| self.len(layer.output) / (rows * columns);
-            match &layer.step {
-                Step::Product {
-                    product,
-                    axes: (rows, columns),
-                } => {
-                    let between =
-                        Between::new(channels(columns.output, rows.output), columns.output);
-                    let (product, rows) = (product.clone(), *rows);
-                    Some((Work::Product { product, rows }, between))
-                }
-                Step::Depthwise(depthwise) => {
-                    let (rows, columns) = depthwise.axes();
-                    let between =
-                        Between::new(channels(columns.output, rows.output), columns.output);
-                    Some((Work::Depthwise(depthwise.clone()), between))
-                }
-                _ => None,
-            }
+    fn join(&mut self, parts: &Parts) -> Option<usize> {
+        let product = |layer: usize| match &self.layers[layer].step {
+            Step::Product { product, .. } => Some(product.clone()),
+            _ => None,
         };
-        let works: Option<Vec<_>> = layers.iter().map(work).collect();
-        let Some(block) = works.and_then(Block::new) else {
-            return 0;
+        let Step::Depthwise(depthwise) = &self.layers[parts.depthwise].step else {
+            return None;
         };
-        let (Some((&last, rest)), Some(&first)) = (layers.split_last(), layers.first()) else {
-            return 0;
-        };
+        let expansion = parts.expansion.and_then(product);
+        let block = Block::new(expansion, depthwise.clone(), product(parts.projection)?)?;
+        let first = parts.expansion.unwrap_or(parts.depthwise);
         let source = self.layers[first].operands[0];
-        let macs = layers.iter().map(|&at| self.layers[at].macs).sum();
-        let scratch = self.buffer(Place::Arena, 0, block.buffers_len());
-        let joined = &mut self.layers[last];
+        let before = [Some(parts.depthwise), parts.expansion];
+        let macs: u64 = before
+            .iter()
+            .flatten()
+            .map(|&at| self.layers[at].macs)
+            .sum();
+        let joined = &mut self.layers[parts.projection];
         joined.operands[0] = source;
-        joined.macs = macs;
-        joined.scratch = Some(scratch);
-        joined.step = Step::Block(block);
-        for &at in rest.iter().rev() {
+        joined.macs += macs;
+        joined.step = Step::Block(Box::new(block));
+        let mut gone: Vec<usize> = before.into_iter().flatten().collect();
+        gone.sort_unstable_by(|a, b| b.cmp(a));
+        for &at in &gone {
             self.layers.remove(at);
         }
-        rest.len()
+        Some(gone.len())
     }
 
     /// Places all buffers.
     #[must_use]
-    pub fn finish(mut self, set: InstructionSet) -> Plan {
+    pub fn finish(mut self, set: InstructionSet, team: &Team) -> Plan {
         self.join_blocks();
+        for at in 0..self.layers.len() {
+            let draft = &mut self.layers[at];
+            draft.parts = draft.step.parts(draft.macs, team.threads());
+            if let Step::Block(block) = &draft.step {
+                let len = block.buffers_len() * draft.parts;
+                self.layers[at].scratch = Some(self.buffer(Place::Arena, 0, len));
+            }
+        }
         let mut lives: Vec<Lifetime> = Vec::new();
         let mut in_arena: Vec<usize> = Vec::new();
         for (id, buffer) in self.buffers.iter().enumerate() {
@@ -247,10 +252,12 @@ impl Builder {
             operands: draft.operands.into_iter().map(slot).collect(),
             output: slot(draft.output),
             scratch: draft.scratch.map(slot),
+            parts: draft.parts,
         };
         let layers = self.layers.into_iter().map(layer).collect();
         Plan {
             set,
+            team: team.clone(),
             layers,
             constants: AlignedBox::of(&self.constants),
             arena_len,

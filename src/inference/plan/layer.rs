@@ -1,10 +1,13 @@
 //! A layer: one step of arithmetic with the places of its operands and its output.
 
+use std::ops::Range;
+
 use super::block::Block;
-use super::{Operands, Slot};
+use super::team::Team;
+use super::{Bases, Operands, Slot};
 use crate::inference::kernels::{
     Assemble, Axis, Depthwise, Gather, Global, ImageShape, Pool, Product, Reduce, Resize, Rows,
-    Unary, Zip, softmax,
+    Sink, Unary, Zip, softmax,
 };
 use crate::inference::simd::{InstructionSet, Simd, instantiate};
 
@@ -18,15 +21,48 @@ pub struct Layer {
     pub(super) step: Step,
     pub(super) operands: Vec<Slot>,
     pub(super) output: Slot,
-    /// Memory that it needs for itself.
+    /// Memory that its parts need for themselves.
     pub(super) scratch: Option<Slot>,
+    /// Parts of its rows that different threads may compute.
+    pub(super) parts: usize,
 }
+
+/// Multiplications and additions from which on a layer is shared: what takes a few microseconds
+/// is done before another thread has noticed.
+const WORTH_SHARING: u64 = if cfg!(test) { 1 } else { 200_000 };
 
 impl Layer {
     /// What kind of work it is, in a word.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.step.kind()
+    }
+
+    /// Computes the output, on the threads of a team.
+    pub(super) fn run(&self, bases: &Bases<'_>, set: InstructionSet, team: &Team) {
+        let operands = Operands {
+            bases,
+            slots: &self.operands,
+        };
+        match self.step.rows() {
+            Some(rows) => team.share(self.parts, &|part| {
+                let range = rows * part / self.parts..rows * (part + 1) / self.parts;
+                // SAFETY: the operands of a layer, its output and its scratch don't overlap, no
+                // other layer runs meanwhile, and each part writes its own rows and scratch.
+                let (output, scratch) = unsafe {
+                    let own = |slot: &Slot| bases.write(&slot.part(part, self.parts));
+                    (bases.sink(&self.output), self.scratch.as_ref().map(own))
+                };
+                let scratch = scratch.unwrap_or_default();
+                self.step.run_rows(range, &operands, output, scratch);
+            }),
+            None => {
+                // SAFETY: as above.
+                let output = unsafe { bases.write(&self.output) };
+                // SAFETY: plain Rust asks for nothing.
+                unsafe { plain(set, &self.step, &operands, output) }
+            }
+        }
     }
 }
 
@@ -41,7 +77,7 @@ pub enum Step {
         axes: (Axis, Axis),
     },
     /// Layers together; a second operand is the last one's residual.
-    Block(Block),
+    Block(Box<Block>),
     Depthwise(Depthwise),
     Pool(Pool),
     Global {
@@ -85,11 +121,28 @@ impl Step {
         }
     }
 
-    pub(super) fn run(
+    /// Into how many parts so many threads cut a step of so many multiplications.
+    pub(super) fn parts(&self, macs: u64, threads: usize) -> usize {
+        let rows = self.rows().filter(|_| macs >= WORTH_SHARING);
+        rows.map_or(1, |rows| rows.clamp(1, threads))
+    }
+
+    /// Rows of the output, where some can be computed without the others.
+    fn rows(&self) -> Option<usize> {
+        match self {
+            Self::Product { axes, .. } => Some(axes.0.output),
+            Self::Block(block) => Some(block.rows()),
+            Self::Depthwise(depthwise) => Some(depthwise.axes().0.output),
+            _ => None,
+        }
+    }
+
+    /// Computes some rows, of a step that has such.
+    fn run_rows(
         &self,
-        set: InstructionSet,
+        rows: Range<usize>,
         operands: &Operands<'_>,
-        output: &mut [f32],
+        output: Sink<'_>,
         scratch: &mut [f32],
     ) {
         let source = operands.get(0);
@@ -99,17 +152,14 @@ impl Step {
             &[]
         };
         match self {
-            Self::Product { product, axes } => {
-                let rows = 0..axes.0.output;
+            Self::Product { product, .. } => {
                 product.run(rows, Rows::all(source), residual, Rows::all(output));
             }
-            Self::Block(block) => block.run(source, residual, output, scratch),
+            Self::Block(block) => block.run(rows, source, residual, output, scratch),
             Self::Depthwise(depthwise) => {
-                let rows = 0..depthwise.axes().0.output;
                 depthwise.run(rows, Rows::all(source), Rows::all(output));
             }
-            // SAFETY: plain Rust asks for nothing.
-            _ => unsafe { plain(set, self, operands, output) },
+            _ => {}
         }
     }
 }

@@ -7,13 +7,15 @@ mod arena;
 mod block;
 mod builder;
 mod layer;
+mod team;
 
 pub use builder::{BufferId, Builder};
 pub use layer::{Layer, Step};
+pub use team::{MOST_THREADS, Team};
 
 use std::time::Duration;
 
-use super::kernels::AlignedBox;
+use super::kernels::{AlignedBox, Sink};
 use super::simd::InstructionSet;
 
 /// Inputs, or outputs, that a plan can have: where they lie is kept on the stack.
@@ -23,6 +25,7 @@ pub const MOST_PORTS: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Plan {
     set: InstructionSet,
+    team: Team,
     layers: Vec<Layer>,
     constants: AlignedBox,
     arena_len: usize,
@@ -44,6 +47,18 @@ enum Place {
     Constants,
     Input(usize),
     Output(usize),
+}
+
+impl Slot {
+    /// One of so many equal parts.
+    fn part(&self, i: usize, parts: usize) -> Self {
+        let len = self.len / parts;
+        Self {
+            offset: self.offset + i * len,
+            len,
+            ..*self
+        }
+    }
 }
 
 /// The operands of a layer.
@@ -85,22 +100,36 @@ impl Bases<'_> {
         }
     }
 
-    /// # Safety
-    /// What is written is neither read nor written otherwise as long as the slice lives.
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the memory is the arena's, not this struct's"
-    )]
-    unsafe fn write(&self, slot: &Slot) -> &mut [f32] {
+    fn place(&self, slot: &Slot) -> *mut f32 {
         let base = match slot.place {
             Place::Arena => self.arena,
             Place::Output(i) => self.outputs[i],
             Place::Constants | Place::Input(_) => unreachable!("a layer never writes there"),
         };
+        base.wrapping_add(slot.offset)
+    }
+
+    /// # Safety
+    /// What is written is neither read nor written otherwise as long as the sink lives.
+    unsafe fn sink(&self, slot: &Slot) -> Sink<'_> {
         // SAFETY: the slot lies within, as above; the rest is promised by the caller.
-        unsafe { std::slice::from_raw_parts_mut(base.add(slot.offset), slot.len) }
+        unsafe { Sink::new(self.place(slot), slot.len) }
+    }
+
+    /// # Safety
+    /// The slot is neither read nor written otherwise as long as the slice lives.
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the memory is the arena's, not this struct's"
+    )]
+    unsafe fn write(&self, slot: &Slot) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.place(slot), slot.len) }
     }
 }
+
+// SAFETY: whoever writes promises that nobody else reads or writes there.
+unsafe impl Sync for Bases<'_> {}
 
 impl Plan {
     /// The layers in the order in which they run.
@@ -181,20 +210,7 @@ impl Plan {
             outputs: outputs.iter_mut().map(|o| o.as_mut_ptr()).collect(),
         };
         for (i, layer) in self.layers.iter().enumerate() {
-            let mut run = || {
-                // SAFETY: the operands of a layer, its output and its scratch don't overlap, and
-                // nothing else runs meanwhile.
-                let (output, scratch) = unsafe {
-                    let scratch = layer.scratch.as_ref().map(|slot| bases.write(slot));
-                    (bases.write(&layer.output), scratch.unwrap_or_default())
-                };
-                let operands = Operands {
-                    bases: &bases,
-                    slots: &layer.operands,
-                };
-                layer.step.run(self.set, &operands, output, scratch);
-            };
-            around(&mut run, i);
+            around(&mut || layer.run(&bases, self.set, &self.team), i);
         }
     }
 }
