@@ -20,5 +20,6 @@ export RUSTC="$rust/bin/rustc"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$here/../target}/cross" # never shared with another compiler
 name=$(echo "$target" | tr a-z- A-Z_)
 export "CARGO_TARGET_${name}_LINKER=$gnu-gcc"
-export "CARGO_TARGET_${name}_RUNNER=$qemu -L /usr/$gnu"
+export PALMD_TEST_RUNNER="$qemu -L /usr/$gnu" # for the tests that start the program
+export "CARGO_TARGET_${name}_RUNNER=$PALMD_TEST_RUNNER"
 exec cargo "$command" --target "$target" "$@"

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Counts the instructions that an inference takes on ARM: palmd's and those of TFLite with XNNPACK.
 
-Emulated time says nothing about a board's, but the number of executed instructions is exact and the
-same each time. Both run in the same emulator under the same plugin with the same input, on one
+Emulated time says nothing about a board's, but the number of executed instructions is the same each
+time, to a part in a thousand. Both run in the same emulator under the same plugin with the same input, on one
 thread, and both believe to be on the same board, because XNNPACK chooses its kernels by the kind of
-core. An inference is half the difference between three and one, so that start-up cancels out.
+core. An inference is half the difference between three and one, so that start-up cancels out but for
+the seeds of hash tables.
 
-On 32-bit ARM only palmd is counted: PyPI has no TFLite for it.
+On 32-bit ARM only palmd is counted: the TFLite that PyPI has for it (tflite-runtime 2.14) is built
+without XNNPACK. So is the gesture classifier, which is palmd's own.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +33,9 @@ TFLITE = "ai-edge-litert==2.3.0"
 PYTHON = "python3.11"  # Debian 12's
 PYTHON_PACKAGES = [f"{PYTHON}-minimal", f"lib{PYTHON}-minimal", f"lib{PYTHON}-stdlib"]
 PYTHON_LIBRARIES = ["libexpat1", "zlib1g", "libffi8", "libbz2-1.0", "liblzma5"]
+MODELS = [*prepare.MODELS, "gestures"]
 FEWER, MORE = 1, 3
+MORE_OF_SMALL = 201  # as start-up is not exactly the same each time
 # palmd's own code as in a release; its dependencies are optimised in any case.
 DEV_OPTIONS = [f"--config=profile.dev.package.palmd.{option}" for option in ("opt-level=3", "debug-assertions=false", "overflow-checks=false")]
 BASIC = "fp asimd evtstrm crc32 cpuid"
@@ -100,9 +105,11 @@ def tflite() -> Path:
     for package in packages.iterdir():
         checked(["dpkg", "-x", package, partial], "dpkg")
     platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in (17, 27, 28)] + ["--platform=manylinux2014_aarch64"]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--root-user-action=ignore", "--only-binary=:all:"]
+    venv = partial / "venv"  # Debian's Python has no pip but in one
+    checked([sys.executable, "-m", "venv", venv], "python3 -m venv")
+    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
     checked([*pip, *platforms, "--python-version=3.11", "--target", partial / "site", TFLITE], "pip install")
-    checked(["rm", "-r", packages], "rm")
+    checked(["rm", "-r", packages, venv], "rm")
     partial.rename(folder)
     return folder
 
@@ -137,8 +144,9 @@ def instructions(board: Board, guest: list, environment: dict[str, object] | Non
     return int(result.read_text())
 
 
-def per_inference(counts: list[int]) -> int:
-    return (counts[1] - counts[0]) // (MORE - FEWER)
+def per_inference(count: Callable[[int], int], more: int = MORE) -> int:
+    """From what so many runs take."""
+    return (count(more) - count(FEWER)) // (more - FEWER)
 
 
 def count_tflite(board: Board, model: Path, source: Path, target: Path) -> int:
@@ -153,23 +161,23 @@ def count_tflite(board: Board, model: Path, source: Path, target: Path) -> int:
         "OPENBLAS_NUM_THREADS": 1,  # numpy's threads would spin, and be counted
     }
     python = [folder / "usr/bin" / PYTHON, HERE / "xnnpack.py", model]
-    return per_inference([instructions(board, [*python, runs, source, target], environment) for runs in (FEWER, MORE)])
+    return per_inference(lambda runs: instructions(board, [*python, runs, source, target], environment))
 
 
-def count_palmd(board: Board, program: Path, model: str, source: Path, target: Path) -> int:
-    command = [program, prepare.onnx_file(model), "--warm-up", 1, "--input", source, "--output", target]
-    return per_inference([instructions(board, [*command, "--runs", runs]) for runs in (FEWER, MORE)])
+def count_palmd(board: Board, program: Path, model: str, target: Path) -> int:
+    command = [program, prepare.onnx_file(model), "--warm-up", 1, "--output", target]
+    more = MORE if model in prepare.MODELS else MORE_OF_SMALL
+    return per_inference(lambda runs: instructions(board, [*command, "--runs", runs]), more)
 
 
-def write_inputs(model: str, folder: Path) -> tuple[Path, Path]:
-    """The same made-up picture, as channels of rows (palmd) and as rows of pixels (TFLite)."""
+def write_pixels(model: str, folder: Path) -> Path:
+    """The picture that examples/network makes up, as TFLite reads it: as rows of pixels, not channels of rows."""
     size = 192 if model.startswith("palm") else 224
-    values = [(i * 2654435761 % 2**32 >> 8) / 2**24 for i in range(3 * size * size)]
-    planes, pixels = folder / f"{size}-planes.f32", folder / f"{size}-pixels.f32"
-    planes.write_bytes(array.array("f", values).tobytes())
     area = size * size
+    values = [(i * 2654435761 % 2**32 >> 8) / 2**24 for i in range(3 * area)]
+    pixels = folder / f"{size}.f32"
     pixels.write_bytes(array.array("f", (values[c * area + i] for i in range(area) for c in range(3))).tobytes())
-    return planes, pixels
+    return pixels
 
 
 def difference(left: Path, right: Path) -> float:
@@ -182,16 +190,16 @@ def difference(left: Path, right: Path) -> float:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", help="names of models (default: all four)")
+    parser.add_argument("models", nargs="*", help=f"of {', '.join(MODELS)} (default: all)")
     parser.add_argument("--profile", choices=("release", "dev"), default="release", help="how palmd is built; dev takes less time and gives nearly the same")
     parser.add_argument("--core", choices=[board.core for board in BOARDS], action="append", help="only these")
     parser.add_argument("--peer-only", action="store_true", help="count TFLite only")
     arguments = parser.parse_args()
-    models = arguments.models or list(prepare.MODELS)
+    models = arguments.models or MODELS
     for name in models:
-        if name not in prepare.MODELS:
-            fail(f"{name} is no model; there are {', '.join(prepare.MODELS)}")
-        if not prepare.prepared(name):
+        if name not in MODELS:
+            fail(f"{name} is no model; there are {', '.join(MODELS)}")
+        if name in prepare.MODELS and not prepare.prepared(name):
             fail(f"{name}.onnx is not prepared; run `make models`")
 
     checked([ROOT / "cross/setup.sh"], "cross/setup.sh")
@@ -200,7 +208,7 @@ def main():
     work = CACHE / "count"
     work.mkdir(exist_ok=True)
     with zipfile.ZipFile(prepare.wheel()) as package:
-        for name in models:
+        for name in prepare.MODELS:
             (work / f"{name}.tflite").write_bytes(prepare.source(package, name))
     targets = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "cross"
 
@@ -216,13 +224,12 @@ def main():
             checked([ROOT / "cross/cargo.sh", board.architecture, *build], "cargo build", cwd=ROOT)
         program = targets / board.target / arguments.profile.replace("dev", "debug") / "examples/network"
         for model in models:
-            planes, pixels = write_inputs(model, work)
             ours, theirs = work / "palmd.f32", work / "xnnpack.f32"
             row = {"XNNPACK": 0, "palmd": 0}
-            if board.architecture == "aarch64":
-                row["XNNPACK"] = count_tflite(board, work / f"{model}.tflite", pixels, theirs)
+            if board.architecture == "aarch64" and model in prepare.MODELS:
+                row["XNNPACK"] = count_tflite(board, work / f"{model}.tflite", write_pixels(model, work), theirs)
             if not arguments.peer_only:
-                row["palmd"] = count_palmd(board, program, model, planes, ours)
+                row["palmd"] = count_palmd(board, program, model, ours)
             both = all(row.values())
             cells = [f"{n / 1e6:.2f}" if n else "" for n in row.values()]
             cells += [f"{row['palmd'] / row['XNNPACK']:.3f}", f"{difference(ours, theirs):.1e}"] if both else ["", ""]

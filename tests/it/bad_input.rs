@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -33,7 +32,7 @@ impl Scene {
     /// Runs palmd with `arguments` and expects `code` and one line on standard error that
     /// contains all of `told`.
     fn refused(&self, arguments: &[&str], code: i32, told: &[&str]) {
-        let done = Command::new(env!("CARGO_BIN_EXE_palmd"))
+        let done = super::palmd()
             .args(arguments)
             .current_dir(self.folder.path())
             .env("RUST_LOG", "off")

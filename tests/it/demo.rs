@@ -1,7 +1,5 @@
 //! The main job: the demo's script through the whole program.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 /// As `palmd demo` with its own script; nine in ten of its gestures must be recognised, and
@@ -13,7 +11,7 @@ fn the_demo_is_recognised() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let truth = folder.path().join("truth.json");
-    let done = Command::new(env!("CARGO_BIN_EXE_palmd"))
+    let done = super::palmd()
         .args(["demo", "--fast", "--truth"])
         .arg(&truth)
         .output()

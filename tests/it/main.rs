@@ -16,9 +16,20 @@ mod threads;
 mod users_models;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 #[global_allocator]
 static ALLOCATOR: palmd::health::CountingAllocator = palmd::health::CountingAllocator;
+
+/// The program, under the emulator that the tests run under, if any (`cross/cargo.sh` says which).
+fn palmd() -> Command {
+    let runner = std::env::var("PALMD_TEST_RUNNER").unwrap_or_default();
+    let program = env!("CARGO_BIN_EXE_palmd");
+    let mut words = runner.split_whitespace().chain([program]);
+    let mut palmd = Command::new(words.next().expect("one word at least"));
+    palmd.args(words);
+    palmd
+}
 
 /// The folder of the hand models: that of PALMD_MODELS, or the repository's. Says so where they
 /// are missing.

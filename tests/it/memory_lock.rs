@@ -2,14 +2,14 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// Runs palmd with the memory lock configured, and without leave to lock more than a page.
 fn palmd(args: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let config: PathBuf = folder.path().join("palmd.toml");
     std::fs::write(&config, "[memory]\nlock = true\n").expect("a configuration");
-    let mut palmd = Command::new(env!("CARGO_BIN_EXE_palmd"));
+    let mut palmd = super::palmd();
     palmd.args(args).arg("--config").arg(config);
     let forbid = || {
         let page = libc::rlimit {

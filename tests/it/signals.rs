@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// Runs a script that would take minutes at its own pace and returns after its first event.
 fn started() -> (std::process::Child, BufReader<std::process::ChildStdout>) {
-    let mut palmd = Command::new(env!("CARGO_BIN_EXE_palmd"))
+    let mut palmd = super::palmd()
         .args(["run", "--source", "synthetic:wait 300s"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -42,7 +42,7 @@ fn a_reader_that_goes_away_ends_it_without_a_complaint() {
     if super::hand_models_folder().is_none() {
         return;
     }
-    let mut palmd = Command::new(env!("CARGO_BIN_EXE_palmd"))
+    let mut palmd = super::palmd()
         .args([
             "run",
             "--fast",
