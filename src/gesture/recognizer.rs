@@ -355,13 +355,15 @@ mod tests {
     }
 
     #[test]
-    fn a_classifier_that_fails_is_counted_and_starts_nothing() {
+    fn a_classifier_that_fails_is_counted_and_starts_and_keeps_nothing() {
         let mut recognizer = recognizer();
         recognizer.scorer.fails = true;
         assert_eq!(push(&mut recognizer, &[1], 0..30), "1 appear");
         assert_eq!(value(&recognizer.counters().errors), 23);
         recognizer.scorer.fails = false;
         assert_eq!(push(&mut recognizer, &[1], 30..37), "1 start fist");
+        recognizer.scorer.fails = true;
+        assert_eq!(push(&mut recognizer, &[1], 37..60), "1 end fist");
     }
 
     #[test]

@@ -331,13 +331,13 @@ mod tests {
                 ..GridParams::default()
             })
             .push(&frame, None, |item| match item {
-                Handover::Pose(pose) => points = Some(pose.points[0]),
+                Handover::Pose(pose) => points = Some((pose.points[0], pose.aspect)),
                 Handover::Left(_) => {}
             });
             points
         };
-        assert_eq!(points(false), Some([0.2, 0.375, 0.1]));
-        assert_eq!(points(true), Some([0.8, 0.375, 0.1]));
+        assert_eq!(points(false), Some(([0.2, 0.375, 0.1], 0.75)));
+        assert_eq!(points(true), Some(([0.8, 0.375, 0.1], 0.75)));
     }
 
     #[test]

@@ -143,8 +143,8 @@ impl Rules {
         let t = pose.t;
         let place = Place::of(pose);
         let of_kind = || (0..self.gestures.len()).filter(|&k| self.gestures[k].1.kind == kind);
-        let score = |hand: &Hand, k: usize| hand.gestures[k].score;
-        let leader = of_kind().max_by(|&a, &b| score(hand, a).total_cmp(&score(hand, b)));
+        let score = |k: usize| hand.gestures[k].score;
+        let leader = of_kind().max_by(|&a, &b| score(a).total_cmp(&score(b)));
         let movement_is_near = hand
             .gestures
             .iter()
@@ -173,16 +173,13 @@ impl Rules {
                 if let Some(opposite) = rule.opposite {
                     hand.gestures[opposite].returning = Span::new(t, rule.return_time);
                 }
-                for (other, (label, other_rule)) in self.gestures.iter().enumerate() {
-                    let stays =
-                        kind == Kind::Movement && other_rule.on_movement == OnMovement::Stay;
-                    let state = &mut hand.gestures[other].state;
-                    if other == k {
-                    } else if stays {
+                let others = self.gestures.iter().enumerate();
+                for (other, (label, other_rule)) in others.filter(|(other, _)| *other != k) {
+                    let Gesture { state, score, .. } = &mut hand.gestures[other];
+                    if kind == Kind::Movement && other_rule.on_movement == OnMovement::Stay {
                         state.outlast(Span::new(t, rule.return_time));
                     } else if state.end() {
-                        let score = hand.gestures[other].score;
-                        out(event(Phase::End, label, score, hand.handedness, pose));
+                        out(event(Phase::End, label, *score, hand.handedness, pose));
                     }
                 }
             }
