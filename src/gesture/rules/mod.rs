@@ -145,11 +145,9 @@ impl Rules {
         let of_kind = || (0..self.gestures.len()).filter(|&k| self.gestures[k].1.kind == kind);
         let score = |k: usize| hand.gestures[k].score;
         let leader = of_kind().max_by(|&a, &b| score(a).total_cmp(&score(b)));
-        let movement_is_near = hand
-            .gestures
-            .iter()
-            .zip(&self.gestures)
-            .any(|(gesture, (_, rule))| rule.kind == Kind::Movement && gesture.state.is_entering());
+        let movements = hand.gestures.iter().zip(&self.gestures);
+        let movements = movements.filter(|(_, (_, rule))| rule.kind == Kind::Movement);
+        let moving = movements.map(|(gesture, _)| gesture.score).sum::<f32>() > 0.5;
         for k in of_kind() {
             let (label, rule) = &self.gestures[k];
             let gesture = &mut hand.gestures[k];
@@ -162,7 +160,7 @@ impl Rules {
                 leads: leader == Some(k),
                 ready: armed && !cooling,
                 returning: gesture.returning.contains(t),
-                movement_is_near,
+                moving,
             };
             let Some(phase) = gesture.state.advance(rule, &sight) else {
                 continue;
@@ -177,7 +175,8 @@ impl Rules {
                 for (other, (label, other_rule)) in others.filter(|(other, _)| *other != k) {
                     let Gesture { state, score, .. } = &mut hand.gestures[other];
                     if kind == Kind::Movement && other_rule.on_movement == OnMovement::Stay {
-                        state.outlast(Span::new(t, rule.return_time));
+                        let time = rule.return_time.saturating_add(other_rule.release_time);
+                        state.outlast(Span::new(t, time));
                     } else if state.end() {
                         out(event(Phase::End, label, *score, hand.handedness, pose));
                     }

@@ -314,16 +314,22 @@ fn a_movement_does_not_end_the_shape_that_its_hand_holds() {
     holds(
         "movements.windows = 5 | none x15, open-palm x6, none x3, wave x6, open-palm x2 => open-palm start@1.33, wave start@1.87, open-palm hold@2.00",
     );
+    holds(
+        "none x15, open-palm x6, wave 0.3 push 0.3 x9, wave x3, open-palm x2 => open-palm start@1.33, wave start@2.13, open-palm hold@2.20",
+    );
+    holds(
+        "none x15, open-palm x6, wave 0.3 push 0.3 x20 => open-palm start@1.33, open-palm end@2.40",
+    );
     // It does if the shape isn't seen again, or is another one.
     holds(&format!(
-        "{swipe}, none x20 => open-palm start@1.33, swipe-left start@1.67, open-palm end@2.87"
+        "{swipe}, none x20 => open-palm start@1.33, swipe-left start@1.67, open-palm end@3.20"
     ));
     holds(&format!(
         "{swipe}, fist x9 => open-palm start@1.33, swipe-left start@1.67, open-palm end@2.27, fist start@2.27"
     ));
     // Nor for ever: a wave is no open palm.
     holds(
-        "none x15, open-palm x6, wave x60 => open-palm start@1.33, wave start@1.53, open-palm end@2.73",
+        "none x15, open-palm x6, wave x60 => open-palm start@1.33, wave start@1.53, open-palm end@3.07",
     );
     // A shape that starts after the movement is none of its business.
     holds("none x15, wave x3, fist x6, none x6 => wave start@1.13, fist start@1.53, fist end@1.93");

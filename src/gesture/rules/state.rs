@@ -6,6 +6,10 @@ use super::rule::{Kind, OnMovement, Rule};
 use super::span::Span;
 use crate::gesture::Phase;
 
+/// A stroke and its preparation take no longer. Before it starts, windows know that the hand moves
+/// but not yet how.
+const LONGEST_STROKE: Duration = Duration::from_secs(1);
+
 /// Where a gesture of a hand stands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum State {
@@ -37,8 +41,8 @@ pub(super) struct Sight {
     pub(super) ready: bool,
     /// Its opposite has just been made: if this is seen, it is the hand coming back.
     pub(super) returning: bool,
-    /// A movement of the hand is about to start.
-    pub(super) movement_is_near: bool,
+    /// The hand is more likely to make a movement, whichever, than not.
+    pub(super) moving: bool,
 }
 
 impl State {
@@ -55,9 +59,11 @@ impl State {
                     *below_since = None;
                     return hold(next_hold, rule.hold_period, t);
                 }
-                let lasted = has_lasted(below_since, rule.release_time, t);
-                let near = sight.movement_is_near && rule.on_movement == OnMovement::Stay;
-                if !lasted || near || movement.contains(t) {
+                let stays = rule.on_movement == OnMovement::Stay;
+                if !has_lasted(below_since, rule.release_time, t)
+                    || movement.contains(t)
+                    || (stays && sight.moving && !has_lasted(below_since, LONGEST_STROKE, t))
+                {
                     return None;
                 }
                 *self = Self::Idle;
@@ -131,10 +137,6 @@ impl State {
 
     pub(super) fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. })
-    }
-
-    pub(super) fn is_entering(&self) -> bool {
-        matches!(self, Self::Entering { .. })
     }
 }
 
