@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(rules["none"].kind, Kind::None);
     }
 
-    /// The opposites of the last labels, as `pull<>push`.
+    /// The opposites, as `pull>push`.
     fn opposites(params: &str) -> String {
         let rules = resolve(params).expect(params);
         let pairs = LABELS.map(|label| {

@@ -33,7 +33,7 @@ pub(super) enum State {
 pub(super) struct Sight {
     pub(super) t: Duration,
     pub(super) score: f32,
-    /// The right hand is where it must be.
+    /// Its hand, size and place are such as the rule asks for.
     pub(super) admitted: bool,
     /// No gesture of its kind has a higher score.
     pub(super) leads: bool,
