@@ -527,14 +527,19 @@ mod tests {
         let given: Table = toml::from_str(text).unwrap();
         for (section, known) in known_keys(&given) {
             let known = known.as_table().unwrap();
-            // A kind is only worth saying for a gesture of one's own, and times of a held shape
-            // mean nothing for a movement.
             let given = given[&section].as_table().unwrap();
             let missing: Vec<_> = known.keys().filter(|k| !given.contains_key(*k)).collect();
             assert!(
                 missing.is_empty() || missing == ["gesture"],
                 "[{section}] {missing:?}"
             );
+        }
+        let rules = given["rules"].as_table().unwrap();
+        for key in RuleKeys::NAMES {
+            // These two can't be said of all.
+            let single = ["kind", "opposite"].contains(&key);
+            let in_any = rules.values().any(|of_kind| of_kind.get(key).is_some());
+            assert!(single || in_any, "[rules] {key}");
         }
     }
 

@@ -74,6 +74,10 @@ impl Check {
                 Config::default()
             }
         };
+        let differences = config.rules.differences();
+        if !differences.is_empty() {
+            find("rules", Ok(differences.join(", ")));
+        }
         match models::folder(&config.pose) {
             Ok(folder) => {
                 find("hand models", hand_models(&config, &folder));

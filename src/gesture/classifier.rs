@@ -292,6 +292,7 @@ mod tests {
             seq: 0,
             t: Duration::ZERO,
             captured: None,
+            aspect: 0.75,
             points: [[x; 3]; LANDMARKS],
         };
         let mut window = Window::new(1, &pose(0, first));

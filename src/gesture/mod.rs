@@ -7,7 +7,6 @@
 mod classifier;
 mod event;
 mod recognizer;
-mod rule;
 mod rules;
 mod score;
 pub mod windows_npz;
@@ -16,8 +15,9 @@ pub mod worker;
 pub use classifier::{Classifier, ClassifierError};
 pub use event::{CameraEvent, CameraPhase, Event, GestureEvent, HandEvent, HandPhase, Phase};
 pub use recognizer::{Recognizer, RecognizerCounters, RecognizerParams};
-pub use rule::{Kind, Rule, RuleKeys, RulesError, RulesParams};
-pub use rules::Rules;
+pub use rules::{
+    Kind, OnMovement, Rule, RuleKeys, Rules, RulesError, RulesParams, WhichHand, Zone,
+};
 pub use score::{Score, ScoreError};
 
 use std::ops::Range;

@@ -159,17 +159,16 @@ impl<S: Score> Recognizer<S> {
         }
     }
 
-    fn take_pose(&mut self, pose: &GridPose, out: impl FnMut(Event)) {
+    fn take_pose(&mut self, pose: &GridPose, mut out: impl FnMut(Event)) {
         count(&self.counters.poses);
         let Some(hand) = self.hands.iter_mut().find(|hand| hand.is(pose.track)) else {
             return self.hand_appeared(pose, out);
         };
-        if !hand.window.push(pose) {
-            self.rules.interrupt(pose.track);
-        }
+        hand.window.push(pose);
         if std::mem::replace(&mut hand.pending, hand.window.is_usable()) {
             count(&self.counters.skipped);
         }
+        self.rules.see(pose, |e| out(Event::Gesture(e)));
     }
 
     fn hand_appeared(&mut self, pose: &GridPose, mut out: impl FnMut(Event)) {
@@ -184,7 +183,7 @@ impl<S: Score> Recognizer<S> {
         if self.hands.push(Hand { window, pending }).is_err() {
             return;
         }
-        self.rules.hand_appeared(pose, |e| out(Event::Gesture(e)));
+        self.rules.see(pose, |e| out(Event::Gesture(e)));
         out(Event::Hand(HandEvent {
             phase: HandPhase::Appear,
             hand: pose.handedness,
@@ -283,6 +282,7 @@ mod tests {
             seq: tick,
             t: Duration::from_secs(tick) / 15,
             captured: None,
+            aspect: 0.75,
             points: [[0.0; 3]; LANDMARKS],
         })
     }
@@ -355,13 +355,15 @@ mod tests {
     }
 
     #[test]
-    fn a_classifier_that_fails_is_counted_and_starts_nothing() {
+    fn a_classifier_that_fails_is_counted_and_starts_and_keeps_nothing() {
         let mut recognizer = recognizer();
         recognizer.scorer.fails = true;
         assert_eq!(push(&mut recognizer, &[1], 0..30), "1 appear");
         assert_eq!(value(&recognizer.counters().errors), 23);
         recognizer.scorer.fails = false;
         assert_eq!(push(&mut recognizer, &[1], 30..37), "1 start fist");
+        recognizer.scorer.fails = true;
+        assert_eq!(push(&mut recognizer, &[1], 37..60), "1 end fist");
     }
 
     #[test]

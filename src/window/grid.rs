@@ -110,7 +110,9 @@ impl Grid {
         captured: Option<Duration>,
         out: &mut impl FnMut(Handover),
     ) {
-        let points = classifier_points(&pose.landmarks, frame.size, self.params.mirror);
+        let (width, height) = frame.size;
+        let aspect = height as f32 / width as f32;
+        let points = classifier_points(&pose.landmarks, aspect, self.params.mirror);
         if !is_finite(&points) {
             return;
         }
@@ -148,6 +150,7 @@ impl Grid {
                 seq: frame.seq,
                 t: to,
                 captured,
+                aspect,
                 points: interpolate(&hand.points, &points, share_before(tick, from, to)),
             }));
         }
@@ -203,14 +206,12 @@ fn is_finite(points: &[Point3; LANDMARKS]) -> bool {
     points.as_flattened().iter().all(|x| x.is_finite())
 }
 
-/// Image-normalised landmarks of a frame of `size` pixels with the frame's width as the unit of
-/// every axis.
+/// Image-normalised landmarks with the frame's width as the unit of every axis.
 fn classifier_points(
     landmarks: &[Point3; LANDMARKS],
-    (width, height): (u32, u32),
+    aspect: f32,
     mirror: bool,
 ) -> [Point3; LANDMARKS] {
-    let aspect = height as f32 / width as f32;
     landmarks.map(|[x, y, z]| [if mirror { 1.0 - x } else { x }, y * aspect, z])
 }
 
@@ -330,13 +331,13 @@ mod tests {
                 ..GridParams::default()
             })
             .push(&frame, None, |item| match item {
-                Handover::Pose(pose) => points = Some(pose.points[0]),
+                Handover::Pose(pose) => points = Some((pose.points[0], pose.aspect)),
                 Handover::Left(_) => {}
             });
             points
         };
-        assert_eq!(points(false), Some([0.2, 0.375, 0.1]));
-        assert_eq!(points(true), Some([0.8, 0.375, 0.1]));
+        assert_eq!(points(false), Some(([0.2, 0.375, 0.1], 0.75)));
+        assert_eq!(points(true), Some(([0.8, 0.375, 0.1], 0.75)));
     }
 
     #[test]

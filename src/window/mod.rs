@@ -47,6 +47,8 @@ pub struct GridPose {
     pub t: Duration,
     /// When that frame was taken, on `CLOCK_MONOTONIC`; `None` for recordings.
     pub captured: Option<Duration>,
+    /// Height of the picture over its width.
+    pub aspect: f32,
     /// Landmarks as the classifier takes them: one unit is the frame's width on every axis, and
     /// mirrored to the user's own view where the camera faces the user.
     pub points: [Point3; LANDMARKS],

@@ -102,6 +102,7 @@ mod tests {
             seq: 2 * tick,
             t: Duration::from_secs(tick) / 15,
             captured: None,
+            aspect: 0.75,
             points: [[tick as f32; 3]; LANDMARKS],
         }
     }
