@@ -1,0 +1,95 @@
+"""The whole program on the synthetic hand: scripts are rendered, watched, and held against what was shown."""
+
+import collections
+import concurrent.futures
+import hashlib
+import json
+import pathlib
+import re
+import tempfile
+import time
+import tomllib
+
+import scripts
+from program import ROOT
+from progress import progress
+from score import Score, median_ms
+from table import Row
+
+# Where poses of rendered scripts are kept, for many classifiers.
+KEPT = pathlib.Path(__file__).resolve().parent / ".cache"
+AT_A_TIME = 2
+
+
+def rows(palmds, count, seed, once):
+    """Rows for each of the programs. With `once` the video is rendered once for all of them, and only its poses are
+    looked at by each; they are kept for the next time."""
+    watch = from_poses if once else from_video
+    scores = [Score() for _ in palmds]
+    began = time.time()
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as threads:
+        done = threads.map(lambda script: watch(palmds, script), scripts.scripts(count, seed))
+        for number, (truth, events) in enumerate(done):
+            for score, mine in zip(scores, events):
+                score.add(mine, truth, f"script {number}")
+            spent = time.time() - began
+            left = spent / (number + 1) * (count - number - 1)
+            progress(f"rendered video: {number + 1} of {count} scripts, {spent / 60:.1f} min, {left / 60:.0f} left", last=number + 1 == count)
+    return [list(table(score, count)) for score in scores]
+
+
+def from_video(palmds, script):
+    with tempfile.TemporaryDirectory() as folder:
+        source, truth = pathlib.Path(folder) / "script.txt", pathlib.Path(folder) / "truth.json"
+        source.write_text(script)
+        events = [palmd.watch(f"synthetic:{source}", "--truth", truth) for palmd in palmds]
+        return json.loads(truth.read_text()), events
+
+
+def from_poses(palmds, script):
+    program = palmds[0].program.stat()
+    key = hashlib.sha256(f"{program.st_size} {program.st_mtime_ns}\n{script}".encode()).hexdigest()[:20]
+    poses, truth = KEPT / f"{key}.ndjson", KEPT / f"{key}.json"
+    if not (poses.exists() and truth.exists()):
+        KEPT.mkdir(exist_ok=True)
+        source = KEPT / f"{key}.txt"
+        source.write_text(script)
+        part = poses.with_suffix(".partial")
+        palmds[0].call("pose", "--source", f"synthetic:{source}", "--smooth", "-o", part, "--truth", truth)
+        part.rename(poses)
+        source.unlink()
+    lines = poses.read_bytes()
+    return json.loads(truth.read_text()), [palmd.classify_lines(lines) for palmd in palmds]
+
+
+def table(score, count):
+    """The rows of one program."""
+    minutes = f"{score.seconds / 60:.0f} min"
+    movements, shapes = set(scripts.MOVEMENTS), set(scripts.SHAPES)
+    yield Row("rendered", f"intervals of {count} random scripts found", score.recall, "%", ">= 95", str(score.intervals.total()))
+    yield Row("rendered", "false events a minute", score.false_a_minute, "", "<= 0.2", minutes)
+    for kind, gestures in (("movements", movements), ("shapes", shapes)):
+        mine = score.false_of(gestures)
+        yield Row("rendered", f"false {kind} a minute", 60 * sum(mine.values()) / score.seconds, "", "", minutes)
+    n = {kind: str(sum(len(score.after_end[g]) for g in mine)) for kind, mine in (("movements", movements), ("shapes", shapes))}
+    of = lambda delays, gestures: {g: d for g, d in delays.items() if g in gestures}
+    yield Row("rendered", "movement: event after its end, median", median_ms(of(score.after_end, movements)), "ms", "<= 150", n["movements"])
+    yield Row("rendered", "shape: start after its hold time, median", median_ms(of(score.after_start, shapes), hold_times()), "ms", "<= 100", n["shapes"])
+    for gesture in [*scripts.SHAPES, *scripts.MOVEMENTS]:
+        if score.intervals[gesture]:
+            false = [f"{place} {times}" for (_, place), times in collections.Counter(score.false_of({gesture})).most_common(4)]
+            remark = f"false: {', '.join(false)}" if false else ""
+            yield Row("rendered", f"`{gesture}` found", 100 * score.found[gesture] / score.intervals[gesture], "%", "", str(score.intervals[gesture]), remark)
+
+
+def hold_times():
+    """A function that gives a shape's hold time in seconds, as the shipped configuration has it."""
+    with open(ROOT / "systemd" / "palmd.toml", "rb") as file:
+        rules = tomllib.load(file)["rules"]
+    of_shapes, own = rules["shapes"]["hold-time"], rules.get("gesture", {})
+    return lambda gesture: in_seconds(own.get(gesture, {}).get("hold-time", of_shapes))
+
+
+def in_seconds(text):
+    number, unit = re.fullmatch(r"([0-9.]+) ?(ms|s)", text).groups()
+    return float(number) / (1000 if unit == "ms" else 1)
