@@ -12,7 +12,7 @@ import pathlib
 import sys
 import time
 
-import report
+import page
 import table
 from progress import progress
 from program import ROOT, Palmd
@@ -55,9 +55,9 @@ def main():
         for rows, more in zip(tables, rendered.rows(palmds, args.scripts, args.seed, args.once)):
             rows += more
     figures = table.figures(tables)
-    print(report.text(figures))
+    print(page.text(figures))
     if args.write:
-        report.write(figures, [palmd.name for palmd in palmds], ROOT / "docs")
+        page.write(figures, [palmd.name for palmd in palmds], ROOT / "docs")
 
 
 def recordings():

@@ -24,8 +24,9 @@
 //! | `repeat N { ... }` | the statements in braces N times |
 //! | `hand left`, `hand-size 0.9`, `skin 1`..`6` | whose hand; another hand comes in after the first has left |
 //! | `at X Y`, `distance 0.6m` | where the middle of the palm is held, in picture widths and heights, and how far away |
-//! | `light 0.8`, `background 0`..`5`, `noise 0.02` | the room and the camera's noise |
+//! | `light 0.8`, `lamp -40deg`, `background 0`..`5`, `noise 0.02` | the room, how far to the right its lamp is, and the camera's noise |
 //! | `size 640x480`, `fps 30`, `fov 60deg`, `seed 7` | the camera, and what varies at random; before the first gesture |
+//! | `pitch 10deg`, `roll 5deg` | a camera that is lower than the hand and looks up at it, and whose picture is turned clockwise; before the first gesture |
 //!
 //! The hand faces the camera and the picture is not mirrored: the user's left is on the right.
 //! The same script always gives the same bytes on the same machine.
