@@ -28,8 +28,9 @@ NO_HAND = '{"seq":%d,"t":%.6f,"size":[640,480],"hands":[]}\n'
 
 
 class Palmd:
-    def __init__(self, program, models, classifier=None):
-        self.program, self.models, self.classifier = program, models, classifier
+    def __init__(self, program, models, classifier=None, rules=""):
+        """`rules` is only for classifiers with labels of their own; palmd's are measured with those that ship."""
+        self.program, self.models, self.classifier, self.rules = program, models, classifier, rules
 
     @property
     def name(self):
@@ -40,7 +41,8 @@ class Palmd:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
             if self.classifier:
                 config.write(f"[gesture]\nmodel = {json.dumps(str(self.classifier.resolve()))}\n")
-                config.flush()
+            config.write(self.rules)
+            config.flush()
             line = [self.program, command, *arguments, "--models", self.models, "--config", config.name]
             environment = os.environ | {"RUST_LOG": "warn"}
             done = subprocess.run([str(word) for word in line], input=stdin, capture_output=True, env=environment)

@@ -77,9 +77,17 @@ def table(score, count):
     yield Row("rendered", "shape: start after its hold time, median", median_ms(of(score.after_start, shapes), hold_times()), "ms", "<= 100", n["shapes"])
     for gesture in [*scripts.SHAPES, *scripts.MOVEMENTS]:
         if score.intervals[gesture]:
-            false = [f"{place} {times}" for (_, place), times in collections.Counter(score.false_of({gesture})).most_common(4)]
-            remark = f"false: {', '.join(false)}" if false else ""
-            yield Row("rendered", f"`{gesture}` found", 100 * score.found[gesture] / score.intervals[gesture], "%", "", str(score.intervals[gesture]), remark)
+            yield Row("rendered", f"`{gesture}` found", 100 * score.found[gesture] / score.intervals[gesture], "%", "", str(score.intervals[gesture]), confusions(score, gesture))
+
+
+def confusions(score, gesture):
+    """What fired falsely while the gesture was shown or just after it, and where it fired itself though it wasn't."""
+    instead = collections.Counter({event: n for (event, place), n in score.false.items() if place.split(" ", 1)[1] == gesture})
+    elsewhere = collections.Counter({place: n for (event, place), n in score.false.items() if event == gesture})
+    parts = [f"{event} {n}" for event, n in instead.most_common(3)]
+    if elsewhere:
+        parts.append("falsely " + ", ".join(f"{place} {n}" for place, n in elsewhere.most_common(3)))
+    return "; ".join(parts)
 
 
 def hold_times():

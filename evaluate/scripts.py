@@ -23,7 +23,7 @@ OTHERS = ["three", "four", "rock", "call", "gun", "claw", "relaxed"]
 GESTURES_A_SCRIPT = 6
 # Width, height, weight.
 CAMERAS = [(320, 240, 6), (424, 240, 2), (480, 360, 1), (640, 480, 1)]
-RATES = [15, 20, 24, 25, 30, 30]
+RATES = [15, 20, 24, 25, 30]
 # The picture at the hand's distance is at least so large, so that strokes stay in it, and at most so many times that.
 SMALLEST_VIEW = (0.50, 0.40)
 FARTHEST = 2.0
@@ -70,7 +70,8 @@ def camera(draw):
     # The farther away, the more room there is.
     off = 0.5 - nearest / distance / 2
     x, y = 0.5 + draw.uniform(-off, off) * 0.8, 0.52 + draw.uniform(-off, off) * 0.5
-    return f"size {width}x{height}; fps {draw.choice(RATES)}; fov {fov:.1f}deg; distance {distance:.3f}m; at {x:.3f} {y:.3f}"
+    view = f"size {width}x{height}; fps {draw.choice(RATES)}; fov {fov:.1f}deg; pitch {draw.uniform(-12, 15):.1f}deg; roll {draw.uniform(-5, 5):.1f}deg"
+    return f"{view}\ndistance {distance:.3f}m; at {x:.3f} {y:.3f}"
 
 
 def person(draw):
@@ -78,7 +79,7 @@ def person(draw):
 
 
 def room(draw):
-    return f"light {draw.uniform(0.4, 1.3):.2f}; background {draw.randint(0, 5)}; noise {draw.uniform(0.003, 0.02):.4f}"
+    return f"light {draw.uniform(0.4, 1.3):.2f}; lamp {draw.uniform(-70, 70):.0f}deg; background {draw.randint(0, 5)}; noise {draw.uniform(0.003, 0.02):.4f}"
 
 
 def seconds(word, draw, shortest, longest):
