@@ -60,7 +60,7 @@ EVALUATE := evaluate/.cache/python
 evaluate: build ## measure the gestures on recorded hands and rendered video; writes docs/evaluation.md
 	python3 -m venv $(EVALUATE)
 	$(EVALUATE)/bin/pip install -q -r evaluate/requirements.txt
-	$(EVALUATE)/bin/python evaluate/evaluate.py --palmd $(TARGET)/release/palmd --write
+	$(EVALUATE)/bin/python evaluate/evaluate.py --palmd $(TARGET)/release/palmd $(if $(MODELS),--once --models $(MODELS)) --write
 
 clean: ## delete what was built; models and their cache stay
 	cargo clean

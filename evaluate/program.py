@@ -36,8 +36,8 @@ class Palmd:
     def name(self):
         return (self.classifier or pathlib.Path(self.models) / "gestures.onnx").name
 
-    def call(self, command, *arguments, stdin=b""):
-        """Runs a command of the program with its default configuration; returns the JSON lines that it writes."""
+    def output(self, command, *arguments, stdin=b""):
+        """Runs a command of the program with its default configuration; returns what it writes."""
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
             if self.classifier:
                 config.write(f"[gesture]\nmodel = {json.dumps(str(self.classifier.resolve()))}\n")
@@ -49,7 +49,12 @@ class Palmd:
         if done.returncode:
             reason = done.stderr.decode(errors="replace").strip() or f"it ended with {done.returncode}"
             sys.exit(f"{self.program} {command}: {reason}")
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return done.stdout
+
+    def started(self, command, *arguments, stdin=b""):
+        """The gestures that start, as the program's events."""
+        events = map(json.loads, self.output(command, *arguments, stdin=stdin).splitlines())
+        return [e for e in events if e["type"] == "gesture" and e["phase"] == "start"]
 
     def classify(self, pieces):
         """(seconds since its beginning, gesture) of what starts in each piece."""
@@ -69,21 +74,17 @@ class Palmd:
             lines.append(NO_HAND % (seq, now + piece.seconds + 0.5))
             now += int(piece.seconds) + 1 + PAUSE_SECONDS
         events = [[] for _ in begins]
-        for event in starts(self.call("classify", "--poses", "-", stdin="".join(lines).encode())):
+        for event in self.started("classify", "--poses", "-", stdin="".join(lines).encode()):
             events[event["track"]].append((event["t"] - begins[event["track"]], event["gesture"]))
         return events
 
     def classify_lines(self, lines):
         """(seconds, gesture) of what starts in recorded pose lines."""
-        return [(e["t"], e["gesture"]) for e in starts(self.call("classify", "--poses", "-", stdin=lines))]
+        return [(e["t"], e["gesture"]) for e in self.started("classify", "--poses", "-", stdin=lines)]
 
     def watch(self, source, *options):
         """(seconds, gesture) of what starts in a film, or in the synthetic hand's script."""
-        return [(e["t"], e["gesture"]) for e in starts(self.call("run", "--source", source, "--fast", *options))]
-
-
-def starts(events):
-    return [e for e in events if e["type"] == "gesture" and e["phase"] == "start"]
+        return [(e["t"], e["gesture"]) for e in self.started("run", "--source", source, "--fast", *options)]
 
 
 def microseconds_up(t):

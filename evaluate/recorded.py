@@ -32,9 +32,11 @@ class Recall:
         self.started = [{name for _, name in events} for events in palmd.classify(list(pieces))]
         self.wanted = wanted
         self.n = len(self.started)
+        if not self.n:
+            raise ValueError(f"a set has no recording of {wanted or 'what is to be rejected'}")
 
     def percent(self, of):
-        return 100 * sum(map(of, self.started)) / max(self.n, 1)
+        return 100 * sum(map(of, self.started)) / self.n
 
     @property
     def found(self):

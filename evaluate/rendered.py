@@ -2,10 +2,13 @@
 
 import collections
 import concurrent.futures
+import functools
+import gzip
 import hashlib
 import json
 import pathlib
 import re
+import shutil
 import tempfile
 import time
 import tomllib
@@ -17,7 +20,7 @@ from score import Score, median_ms
 from table import Row
 
 # Where poses of rendered scripts are kept, for many classifiers.
-KEPT = pathlib.Path(__file__).resolve().parent / ".cache"
+KEPT = pathlib.Path(__file__).resolve().parent / ".cache" / "poses"
 AT_A_TIME = 2
 
 
@@ -47,19 +50,34 @@ def from_video(palmds, script):
 
 
 def from_poses(palmds, script):
-    program = palmds[0].program.stat()
-    key = hashlib.sha256(f"{program.st_size} {program.st_mtime_ns}\n{script}".encode()).hexdigest()[:20]
-    poses, truth = KEPT / f"{key}.ndjson", KEPT / f"{key}.json"
-    if not (poses.exists() and truth.exists()):
-        KEPT.mkdir(exist_ok=True)
-        source = KEPT / f"{key}.txt"
+    folder = kept_for(palmds[0].program)
+    name = hashed(script)
+    poses, truth = folder / f"{name}.ndjson.gz", folder / f"{name}.json"
+    if not poses.exists():
+        source = folder / f"{name}.txt"
         source.write_text(script)
+        lines = palmds[0].output("pose", "--source", f"synthetic:{source}", "--smooth", "--truth", truth)
         part = poses.with_suffix(".partial")
-        palmds[0].call("pose", "--source", f"synthetic:{source}", "--smooth", "-o", part, "--truth", truth)
+        part.write_bytes(gzip.compress(lines, 3))
         part.rename(poses)
-        source.unlink()
-    lines = poses.read_bytes()
+    lines = gzip.decompress(poses.read_bytes())
     return json.loads(truth.read_text()), [palmd.classify_lines(lines) for palmd in palmds]
+
+
+@functools.cache
+def kept_for(program):
+    """The folder for poses that this very program found. Those of other programs are of no more use."""
+    stat = program.stat()
+    folder = KEPT / hashed(f"{stat.st_size} {stat.st_mtime_ns}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in KEPT.iterdir():
+        if other != folder:
+            shutil.rmtree(other)
+    return folder
+
+
+def hashed(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def table(score, count):
