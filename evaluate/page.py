@@ -9,10 +9,10 @@ COLOURS = {"yes": "#1a7f5a", "partly": "#c08a3e", "no": "#a03c3c"}
 INTRODUCTION = """# How well gestures are recognised
 
 Written by `make evaluate` ([how it measures](../evaluate/README.md)). Everything went through the program itself, with the
-rules that ship: poses that other people recorded through `palmd classify`, films and rendered video through `palmd run`.
-No training saw any of it. *Asked* is what the project set itself; nothing is asked of rows without it. `n` counts pieces, intervals or minutes.
-What started besides, or instead, is in percent of `n`, or a count where the row is a rate.
-"""
+rules that ship: poses that other people recorded through `palmd classify`, films and rendered video through `palmd run` (where
+several classifiers are measured, the video's poses through `palmd classify`). No training saw any of it, though some of it has steered
+the generator of what they did see. *Asked* is what the project set itself; nothing is asked of rows without it. `n` counts pieces, intervals or minutes.
+What started besides, or instead, is in percent of `n`, or a count where the row is a rate or of rendered video."""
 
 
 def text(figures):

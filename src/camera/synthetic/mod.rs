@@ -163,3 +163,51 @@ impl Source for Synthetic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hand(script: &str) -> Synthetic {
+        Synthetic::new(Script::parse(script).expect(script))
+    }
+
+    /// From the wrist to the tip of the middle finger, in frame widths.
+    fn fingers(script: &str) -> [f32; 3] {
+        let poses = hand(script).poses_at(Duration::from_millis(500));
+        let points = poses.hands[0].landmarks;
+        std::array::from_fn(|axis| points[12][axis] - points[0][axis])
+    }
+
+    #[test]
+    fn a_rolled_camera_turns_either_hand_clockwise() {
+        for side in ["left", "right"] {
+            let [x, y, _] = fingers(&format!(
+                "size 240x240; hand {side}; roll 90deg; open-palm 1s"
+            ));
+            assert!(x > 0.2 && y.abs() < 0.1, "{side}: {x} {y}");
+        }
+    }
+
+    #[test]
+    fn fingers_lean_away_from_a_camera_that_looks_up() {
+        let depths = ["-20", "0", "20"].map(|p| fingers(&format!("pitch {p}deg; open-palm 1s"))[2]);
+        assert!(depths.is_sorted(), "{depths:?}");
+    }
+
+    #[test]
+    fn the_hand_is_brighter_where_its_lamp_is() {
+        let [left, right] = ["-70", "70"].map(|degrees| {
+            let mut hand = hand(&format!(
+                "size 160x120; background 2; light 0.6; noise 0; lamp {degrees}deg; fist 1s"
+            ));
+            let pixels = hand.draw(10).chunks_exact(3).enumerate();
+            let (sum, moment) = pixels.fold((0.0, 0.0), |(sum, moment), (i, pixel)| {
+                let light = f64::from(pixel[1]).powi(2);
+                (sum + light, moment + light * (i % 160) as f64)
+            });
+            moment / sum
+        });
+        assert!(left + 1.0 < right, "{left} {right}");
+    }
+}
