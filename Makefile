@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm train clean
+.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm train evaluate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,6 +54,13 @@ train: setup ## train the gesture classifier anew
 	python3 -m venv models/.cache/train
 	models/.cache/train/bin/pip install -q -r models/train/requirements.txt
 	models/.cache/train/bin/python models/train/train.py
+
+EVALUATE := evaluate/.cache/python
+
+evaluate: build ## measure the gestures on recorded hands and rendered video; writes docs/evaluation.md
+	python3 -m venv $(EVALUATE)
+	$(EVALUATE)/bin/pip install -q -r evaluate/requirements.txt
+	$(EVALUATE)/bin/python evaluate/evaluate.py --palmd $(TARGET)/release/palmd $(if $(MODELS),--once --models $(MODELS)) --write
 
 clean: ## delete what was built; models and their cache stay
 	cargo clean

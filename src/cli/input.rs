@@ -1,5 +1,6 @@
 //! Opens what `--source` names.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use palmd::camera::v4l2::{Camera, CameraParams};
 use palmd::camera::{Paced, Range, Source, SourceError, SourceSpec};
 use palmd::clock::{Clock, SystemClock};
 use palmd::config;
+
+use super::failure::{Failure, USAGE};
+use super::output::write_json;
 
 /// The options that choose an input.
 #[derive(Debug, Args)]
@@ -79,6 +83,15 @@ impl Input {
             script: Some(script),
             ..Self::recorded(Box::new(source), pace)
         }
+    }
+
+    /// Writes the labelled intervals of the script into `path`, as JSON.
+    pub fn write_truth(&self, path: &Path) -> Result<(), Failure> {
+        let script = self.script.as_ref().ok_or_else(|| {
+            let need = "--truth needs a synthetic source (--source synthetic:SCRIPT)";
+            Failure::new(USAGE, need)
+        })?;
+        write_json(path, &script.truth())
     }
 
     fn recorded(source: Box<dyn Source>, pace: Pace) -> Self {

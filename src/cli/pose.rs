@@ -31,6 +31,9 @@ pub struct Pose {
     /// Smooth the landmarks; without it they are the networks' own
     #[arg(long)]
     smooth: bool,
+    /// Write the labelled intervals of a synthetic source into this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
     /// Write into this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -41,6 +44,9 @@ impl Pose {
         let mut config = self.config.load()?;
         config.pose.smoothing = self.smooth;
         let mut input = self.source.open(&config.camera, Pace::Fast)?;
+        if let Some(path) = &self.truth {
+            input.write_truth(path)?;
+        }
         let mut tracker =
             PoseTracker::load(&models::folder(&config.pose)?, models::pose_params(&config))?;
         let mut output = Output::create(self.output.as_ref())?;

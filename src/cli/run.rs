@@ -14,9 +14,8 @@ use palmd::memory;
 use palmd::publish::{Line, Stdout, Style};
 
 use super::ConfigArgs;
-use super::failure::{Failure, USAGE};
+use super::failure::Failure;
 use super::input::{Input, Pace, SourceArgs};
-use super::output::write_json;
 use super::signals::stop_on_signals;
 use super::stations;
 
@@ -80,11 +79,7 @@ impl PlayArgs {
         mut seen: impl FnMut(&Event),
     ) -> Result<Snapshot, Failure> {
         if let Some(path) = &self.truth {
-            let script = input.script.as_ref().ok_or_else(|| {
-                let need = "--truth needs a synthetic source (--source synthetic:SCRIPT)";
-                Failure::new(USAGE, need)
-            })?;
-            write_json(path, &script.truth())?;
+            input.write_truth(path)?;
         }
         let info = input.source.info();
         let stations = stations::open(config, input.source)?;

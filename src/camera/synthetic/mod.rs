@@ -24,8 +24,9 @@
 //! | `repeat N { ... }` | the statements in braces N times |
 //! | `hand left`, `hand-size 0.9`, `skin 1`..`6` | whose hand; another hand comes in after the first has left |
 //! | `at X Y`, `distance 0.6m` | where the middle of the palm is held, in picture widths and heights, and how far away |
-//! | `light 0.8`, `background 0`..`5`, `noise 0.02` | the room and the camera's noise |
+//! | `light 0.8`, `lamp -40deg`, `background 0`..`5`, `noise 0.02` | the room, how far to the right its lamp is, and the camera's noise |
 //! | `size 640x480`, `fps 30`, `fov 60deg`, `seed 7` | the camera, and what varies at random; before the first gesture |
+//! | `pitch 10deg`, `roll 5deg` | a camera that is lower than the hand and looks up at it, and whose picture is turned clockwise; before the first gesture |
 //!
 //! The hand faces the camera and the picture is not mirrored: the user's left is on the right.
 //! The same script always gives the same bytes on the same machine.
@@ -160,5 +161,53 @@ impl Source for Synthetic {
             delivered: self.next,
             ..SourceStats::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hand(script: &str) -> Synthetic {
+        Synthetic::new(Script::parse(script).expect(script))
+    }
+
+    /// From the wrist to the tip of the middle finger, in frame widths.
+    fn fingers(script: &str) -> [f32; 3] {
+        let poses = hand(script).poses_at(Duration::from_millis(500));
+        let points = poses.hands[0].landmarks;
+        std::array::from_fn(|axis| points[12][axis] - points[0][axis])
+    }
+
+    #[test]
+    fn a_rolled_camera_turns_either_hand_clockwise() {
+        for side in ["left", "right"] {
+            let [x, y, _] = fingers(&format!(
+                "size 240x240; hand {side}; roll 90deg; open-palm 1s"
+            ));
+            assert!(x > 0.2 && y.abs() < 0.1, "{side}: {x} {y}");
+        }
+    }
+
+    #[test]
+    fn fingers_lean_away_from_a_camera_that_looks_up() {
+        let depths = ["-20", "0", "20"].map(|p| fingers(&format!("pitch {p}deg; open-palm 1s"))[2]);
+        assert!(depths.is_sorted(), "{depths:?}");
+    }
+
+    #[test]
+    fn the_hand_is_brighter_where_its_lamp_is() {
+        let [left, right] = ["-70", "70"].map(|degrees| {
+            let mut hand = hand(&format!(
+                "size 160x120; background 2; light 0.6; noise 0; lamp {degrees}deg; fist 1s"
+            ));
+            let pixels = hand.draw(10).chunks_exact(3).enumerate();
+            let (sum, moment) = pixels.fold((0.0, 0.0), |(sum, moment), (i, pixel)| {
+                let light = f64::from(pixel[1]).powi(2);
+                (sum + light, moment + light * (i % 160) as f64)
+            });
+            moment / sum
+        });
+        assert!(left + 1.0 < right, "{left} {right}");
     }
 }

@@ -22,9 +22,6 @@ const TONES: [[[f32; 3]; 2]; SKINS as usize] = [
 const SLEEVE: [f32; 3] = [0.20, 0.27, 0.40];
 const NAIL: [f32; 3] = [0.95, 0.76, 0.70];
 
-/// Where the lamp is.
-const LAMP: Vec3 = vec3(-0.45, -0.70, -0.556);
-
 /// Side of the squares of pixels that share a list of capsules.
 const TILE: usize = 8;
 /// Capsules that influence a point lie no farther from it than this, in metres.
@@ -249,6 +246,7 @@ struct Paint<'a> {
     flesh: &'a Flesh,
     hand: &'a PlacedHand,
     light: f32,
+    lamp: Vec3,
     back: [f32; 3],
     palm: [f32; 3],
     palm_side: Vec3,
@@ -294,6 +292,7 @@ impl<'a> Paint<'a> {
             flesh,
             hand,
             light: look.light,
+            lamp: look.lamp,
             back: linear(back),
             palm: linear(palm),
             palm_side: hand.direction(vec3(0.0, 0.0, -1.0)),
@@ -313,11 +312,11 @@ impl<'a> Paint<'a> {
             open -= (far - free).max(0.0) * weight;
         }
         let open = open.clamp(0.25, 1.0);
-        let lamp = ((normal.dot(LAMP) + 0.25) / 1.25).max(0.0);
+        let lamp = ((normal.dot(self.lamp) + 0.25) / 1.25).max(0.0);
         let fill = ((normal.dot(vec3(0.75, -0.1, -0.65)) + 0.4) / 1.4).max(0.0);
         let sky = 0.5 - 0.5 * normal.y;
         let bright = (0.80 * lamp + 0.20 * fill + 0.10 + 0.16 * sky) * (0.35 + 0.65 * open);
-        let half = (LAMP - ray).normalized();
+        let half = (self.lamp - ray).normalized();
         let shine = if capsule.part == Part::Sleeve {
             0.0
         } else {

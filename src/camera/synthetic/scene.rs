@@ -14,6 +14,10 @@ pub(super) struct View {
     pub fps: f32,
     /// Horizontal angle of view.
     pub fov_degrees: f32,
+    /// How steeply it looks up at the hand.
+    pub pitch_degrees: f32,
+    /// How far the picture is turned clockwise.
+    pub roll_degrees: f32,
 }
 
 impl Default for View {
@@ -22,6 +26,8 @@ impl Default for View {
             size: (320, 240),
             fps: 30.0,
             fov_degrees: 60.0,
+            pitch_degrees: 0.0,
+            roll_degrees: 0.0,
         }
     }
 }
@@ -39,6 +45,21 @@ impl View {
             self.size.0 as f32 / 2.0 + p.x * k,
             self.size.1 as f32 / 2.0 + p.y * k,
         )
+    }
+
+    /// A hand that is held up before a level camera at `centre`, as this camera sees it.
+    pub fn seen(&self, mut posture: Posture, centre: Vec3, hand: Handedness) -> Posture {
+        // A left hand is laid out in a mirror.
+        let (centre, roll) = match hand {
+            Handedness::Right => (centre, self.roll_degrees),
+            Handedness::Left => (centre.mirrored(), -self.roll_degrees),
+        };
+        let turn = Rotation::about(vec3(1.0, 0.0, 0.0), -self.pitch_degrees)
+            .then(Rotation::about(vec3(0.0, 0.0, 1.0), roll));
+        posture.palm = centre + turn.apply(posture.palm - centre);
+        posture.facing = posture.facing.then(turn);
+        posture.elbow = turn.apply(posture.elbow);
+        posture
     }
 
     /// The point that is seen at `x, y` (0..1) from `distance` metres.
@@ -65,6 +86,8 @@ pub(super) struct Look {
     pub hand_size: f32,
     /// Brightness of the room; 1 is a well-lit one.
     pub light: f32,
+    /// Where its lamp is, seen from the hand.
+    pub lamp: Vec3,
     /// Which background, 0 to 5.
     pub background: u8,
     /// Standard deviation of the sensor's noise; 1 is full scale.
@@ -78,9 +101,20 @@ impl Default for Look {
             skin: 2,
             hand_size: 1.0,
             light: 1.0,
+            lamp: vec3(-0.45, -0.70, -0.556),
             background: 1,
             noise: 0.006,
         }
+    }
+}
+
+impl Look {
+    /// With the lamp so many degrees to the right of the camera, as high as ever.
+    pub fn with_lamp(mut self, degrees: f32) -> Self {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let level = self.lamp.x.hypot(self.lamp.z);
+        self.lamp = vec3(level * sin, self.lamp.y, -level * cos);
+        self
     }
 }
 

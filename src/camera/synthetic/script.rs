@@ -201,18 +201,21 @@ fn words(text: &str) -> Vec<Word<'_>> {
 }
 
 /// Words that set something instead of moving the hand.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 16] = [
     "hand",
     "hand-size",
     "skin",
     "distance",
     "at",
     "light",
+    "lamp",
     "background",
     "noise",
     "size",
     "fps",
     "fov",
+    "pitch",
+    "roll",
     "seed",
     "repeat",
 ];
@@ -346,7 +349,8 @@ impl<'a> Parser<'a> {
         if !SETTINGS.contains(&name) {
             return Err(word.error(unknown(name)));
         }
-        if matches!(name, "size" | "fps" | "fov" | "seed") && self.builder.is_some() {
+        let of_camera = ["size", "fps", "fov", "pitch", "roll", "seed"];
+        if of_camera.contains(&name) && self.builder.is_some() {
             return Err(word.error(format!("{name} must come before the first gesture")));
         }
         let wanted = if name == "at" { 2 } else { 1 };
@@ -372,10 +376,13 @@ impl<'a> Parser<'a> {
             "distance" => self.distance = Some(metres(first, 0.25, 3.0)?),
             "at" => self.home = Some((number(first, "", 0.0, 1.0)?, number(last, "", 0.0, 1.0)?)),
             "light" => self.look.light = number(first, "", 0.05, 2.0)?,
+            "lamp" => self.look = self.look.with_lamp(number(first, "deg", -180.0, 180.0)?),
             "background" => self.look.background = whole(first, 0, 5)? as u8,
             "noise" => self.look.noise = number(first, "", 0.0, 0.3)?,
             "fps" => self.view.fps = number(first, "", 1.0, 240.0)?,
             "fov" => self.view.fov_degrees = number(first, "deg", 20.0, 120.0)?,
+            "pitch" => self.view.pitch_degrees = number(first, "deg", -60.0, 60.0)?,
+            "roll" => self.view.roll_degrees = number(first, "deg", -180.0, 180.0)?,
             "seed" => self.seed = whole(first, 0, u32::MAX)?,
             _ => self.view.size = size(first)?,
         }
@@ -431,11 +438,14 @@ fn example(setting: &str) -> &'static str {
         "distance" => "a length: distance 0.6m",
         "at" => "two numbers from 0 to 1: at 0.4 0.5",
         "light" => "a number: light 0.8",
+        "lamp" => "an angle: lamp -40deg",
         "background" => "a number from 0 to 5: background 2",
         "noise" => "a number: noise 0.02",
         "size" => "width and height: size 640x480",
         "fps" => "a rate: fps 30",
         "fov" => "an angle: fov 60deg",
+        "pitch" => "an angle: pitch 10deg",
+        "roll" => "an angle: roll 5deg",
         _ => "a number: seed 7",
     }
 }

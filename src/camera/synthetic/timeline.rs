@@ -34,6 +34,9 @@ struct Piece {
 /// The pieces of a script without gaps, and its labelled intervals.
 #[derive(Debug, Clone)]
 pub(super) struct Timeline {
+    view: View,
+    /// Where the hand is held up at first: what the camera looks at.
+    centre: Vec3,
     pieces: Vec<Piece>,
     pub intervals: Vec<Interval>,
     seed: u32,
@@ -64,6 +67,7 @@ impl Timeline {
         let hand = piece.path.map(|path| {
             let posture = alive(path.at(share as f32), t, self.seed);
             let look = &piece.look;
+            let posture = self.view.seen(posture, self.centre, look.hand);
             (
                 PlacedHand::new(&posture, look.hand, look.hand_size),
                 piece.track,
@@ -104,6 +108,7 @@ pub(super) fn mix(mut x: u32) -> u32 {
 pub(super) struct Builder {
     view: View,
     seed: u32,
+    centre: Option<Vec3>,
     pieces: Vec<Piece>,
     intervals: Vec<Interval>,
     now: Option<Posture>,
@@ -124,6 +129,7 @@ impl Builder {
         Self {
             view,
             seed,
+            centre: None,
             pieces: Vec::new(),
             intervals: Vec::new(),
             now: None,
@@ -143,6 +149,8 @@ impl Builder {
 
     pub fn finish(self) -> Timeline {
         Timeline {
+            view: self.view,
+            centre: self.centre.unwrap_or_default(),
             pieces: self.pieces,
             intervals: self.intervals,
             seed: self.seed,
@@ -160,6 +168,8 @@ impl Builder {
         }
         self.look = self.next_look;
         self.actions += 1;
+        let in_view = self.view.point_at(self.home, self.distance);
+        self.centre.get_or_insert(in_view);
         let home = self.palm_home();
         match action {
             Action::Hide => {
