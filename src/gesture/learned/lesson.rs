@@ -249,7 +249,7 @@ impl Neighbour {
 }
 
 /// How far each take is from the others.
-fn unlikeness(examples: &[Vec<f32>], features: usize) -> Vec<f32> {
+pub(super) fn unlikeness(examples: &[Vec<f32>], features: usize) -> Vec<f32> {
     let to_others = |i: usize| {
         let others: Vec<f32> = examples
             .iter()
@@ -263,7 +263,7 @@ fn unlikeness(examples: &[Vec<f32>], features: usize) -> Vec<f32> {
 }
 
 /// How far the middle one of a take's windows is from `prototypes`: half of the windows are as near.
-fn middle(take: &[f32], prototypes: &[f32], features: usize) -> f32 {
+pub(super) fn middle(take: &[f32], prototypes: &[f32], features: usize) -> f32 {
     let windows = take.chunks_exact(features.max(1));
     let mut distances: Vec<f32> = windows.map(|w| nearest(w, prototypes)).collect();
     distances.sort_by(f32::total_cmp);

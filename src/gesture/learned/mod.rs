@@ -1,6 +1,7 @@
 //! Gestures that palmd learns from a few examples, on the device.
 //!
-//! 1. A person records [`Take`]s, which go to a [file](TakesWriter) of their own for each label.
+//! 1. A [`Recorder`] makes [`Take`]s of what a person shows, [`Verdicts`] tell which can be used, and
+//!    they go to a [file](TakesWriter) of their own for each label.
 //! 2. A [`Lesson`] turns them into a [`Gesture`]: the classifier's wide layer is computed for five
 //!    windows of each take, and these are the prototypes. The radius around them within which a
 //!    window counts as the gesture comes from the takes themselves (each against the others) and
@@ -16,16 +17,20 @@ mod background;
 pub mod descriptor;
 mod gesture_file;
 mod lesson;
+mod recorder;
 mod take;
 mod takes_file;
 mod taught;
+mod verdict;
 
 pub use background::Background;
 pub use gesture_file::{Fingerprint, Gesture, GestureFileError, gesture_path, learned_labels};
 pub use lesson::{Lesson, LessonError, MIN_TAKES, Objection, Told};
+pub use recorder::{Cue, Recorder, TAKE_POSES};
 pub use take::Take;
 pub use takes_file::{MAX_TAKES, Takes, TakesError, TakesWriter, recorded_labels, takes_path};
 pub use taught::Taught;
+pub use verdict::{Verdict, Verdicts};
 
 use std::io;
 use std::path::Path;
