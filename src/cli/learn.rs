@@ -109,10 +109,10 @@ impl Learn {
         let mut refused = None;
         for name in &names {
             // Others are learned all the same.
-            if let Err(failure) = self.learn(&mut school, name, &background) {
-                if let Some(earlier) = refused.replace(failure) {
-                    eprintln!("palmd: {}", earlier.message.unwrap_or_default());
-                }
+            if let Err(failure) = self.learn(&mut school, name, &background)
+                && let Some(earlier) = refused.replace(failure)
+            {
+                eprintln!("palmd: {}", earlier.message.unwrap_or_default());
             }
         }
         refused.map_or(Ok(()), Err)

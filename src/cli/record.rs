@@ -1,17 +1,19 @@
 //! `palmd record`
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use clap::Args;
-use palmd::camera::Next;
+use palmd::camera::{Next, Source};
+use palmd::config::Config;
 use palmd::gesture::Score;
 use palmd::gesture::learned::{
     Cue, Recorder, TAKE_POSES, Take, TakesWriter, Verdict, Verdicts, check_name,
 };
-use palmd::pose::{PoseParams, PoseTracker};
+use palmd::pose::lines::PoseLines;
+use palmd::pose::{FramePoses, PoseTracker};
 
 use super::ConfigArgs;
 use super::failure::{DATA, Failure, USAGE};
@@ -29,6 +31,7 @@ use super::{models, stations};
   palmd record --label star                      five takes with the camera
   palmd record --label star --count 3            three more
   palmd record --label star --source clip.mjpeg  all that a recording has
+  palmd record --label star --poses poses.ndjson all that `palmd pose` has written
   palmd learn star                               then let palmd learn it")]
 pub struct Record {
     /// The gesture's name: letters, digits, - and _
@@ -43,11 +46,17 @@ pub struct Record {
     /// Folder of the takes [default: that of gesture.learned in the configuration]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Take poses from a file that `palmd pose` wrote (- for standard input), instead of a source
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "fps"])]
+    poses: Option<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
     config: ConfigArgs,
 }
+
+/// The longest wait for a frame before the stop flag is looked at.
+const FRAME_WAIT: Duration = Duration::from_millis(100);
 
 /// Takes that a person makes if nothing else is said.
 const COUNT: u32 = 5;
@@ -73,30 +82,18 @@ impl Record {
                 self.label
             );
         }
-        let mut input = self.source.open(&config.camera, Pace::Fast)?;
-        let info = input.source.info();
-        if info.stills {
-            let message = format_args!(
-                "{}: pictures have no time; name their rate with --fps",
-                info.name
-            );
-            return Err(Failure::new(USAGE, message));
-        }
-        let mut params = models::pose_params(&config);
-        if info.live {
-            params = PoseParams {
-                search: config.pose.search(),
-                ..params
-            };
-        }
-        let mut tracker = PoseTracker::load(&models, params)?;
+        let mut feed = match &self.poses {
+            Some(path) => Feed::Lines(PoseLines::open(path)?),
+            None => Feed::open(&self.source, &config, &models)?,
+        };
+        let live = feed.is_live();
         let mut grid = stations::grid(&config);
         let (writer, there) = TakesWriter::open(&folder, &self.label)?;
         let mut verdicts = Verdicts::default();
         for take in &there {
             verdicts.judge(take, &mut classifier, true)?;
         }
-        let count = self.count.or(info.live.then_some(COUNT));
+        let count = self.count.or(live.then_some(COUNT));
         let mut session = Session {
             screen: Screen::new(),
             writer,
@@ -104,27 +101,19 @@ impl Record {
             count,
             made: 0,
         };
-        let mut recorder = match info.live {
+        let mut recorder = match live {
             true => Recorder::for_person(),
             false => Recorder::for_recording(),
         };
         let stop = stop_on_signals()?;
-        session.begin(there.len(), info.live)?;
+        session.begin(there.len(), live)?;
         let mut cues = Vec::new();
         let mut ended = false;
         while !ended && !session.is_done() && !stop.load(SeqCst) {
-            match input.source.next_frame(Duration::from_millis(100))? {
-                Next::Frame(frame) => {
-                    let poses = tracker.process(&frame)?;
-                    grid.push(poses, None, |item| {
-                        recorder.push(&item, |cue| cues.push(cue))
-                    });
-                }
-                Next::Timeout => {}
-                Next::End => {
-                    grid.finish(|item| recorder.push(&item, |cue| cues.push(cue)));
-                    ended = true;
-                }
+            let mut push = |item: &_| recorder.push(item, |cue| cues.push(cue));
+            if !feed.next(|poses| grid.push(poses, None, |item| push(&item)))? {
+                grid.finish(|item| push(&item));
+                ended = true;
             }
             for cue in cues.drain(..) {
                 if session.is_done() {
@@ -140,6 +129,53 @@ impl Record {
             }
         }
         session.end(there.len())
+    }
+}
+
+/// Where poses come from.
+enum Feed {
+    Source(Box<dyn Source>, Box<PoseTracker>),
+    Lines(PoseLines),
+}
+
+impl Feed {
+    fn open(args: &SourceArgs, config: &Config, models: &Path) -> Result<Self, Failure> {
+        let source = args.open(&config.camera, Pace::Fast)?.source;
+        let info = source.info();
+        if info.stills {
+            let message = format_args!(
+                "{}: pictures have no time; give them a rate with --fps",
+                info.name
+            );
+            return Err(Failure::new(USAGE, message));
+        }
+        let mut params = models::pose_params(config);
+        if info.live {
+            params.search = config.pose.search();
+        }
+        let tracker = PoseTracker::load(models, params)?;
+        Ok(Self::Source(source, Box::new(tracker)))
+    }
+
+    /// Whether a person stands before it.
+    fn is_live(&self) -> bool {
+        matches!(self, Self::Source(source, _) if source.info().live)
+    }
+
+    /// Hands `poses` those of the next frame, if one comes soon; false at the end.
+    fn next(&mut self, poses: impl FnOnce(&FramePoses)) -> Result<bool, Failure> {
+        match self {
+            Self::Source(source, tracker) => match source.next_frame(FRAME_WAIT)? {
+                Next::Frame(frame) => poses(tracker.process(&frame)?),
+                Next::Timeout => {}
+                Next::End => return Ok(false),
+            },
+            Self::Lines(lines) => match lines.next() {
+                Some(frame) => poses(&frame?),
+                None => return Ok(false),
+            },
+        }
+        Ok(true)
     }
 }
 

@@ -19,10 +19,6 @@ pub struct Background {
     doing: Vec<&'static str>,
 }
 
-/// Shapes that are nobody's gesture, and the ways between them.
-const SHAPES: &str = "size 320x240; seed 6; relaxed 1s; three 1s; wait; rock 1s; four 1s; \
-                      wait; call 1s; gun 1s; wait; flat 1s; claw 1s; hide 1s";
-
 /// A movement's windows go on after its end.
 const AFTER: f64 = 0.5;
 
@@ -38,11 +34,9 @@ impl Background {
             descriptors: Vec::new(),
             doing: Vec::new(),
         };
-        let shapes = Script::parse(SHAPES).expect("a script of our own");
-        for script in [Script::demo(), shapes] {
-            for left in [false, true] {
-                background.add(&script, left, classifier)?;
-            }
+        let tour = Script::demo();
+        for left in [false, true] {
+            background.add(&tour, left, classifier)?;
         }
         Ok(background)
     }

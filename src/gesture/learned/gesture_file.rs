@@ -244,3 +244,68 @@ impl Gesture {
         self.prototypes.chunks_exact(self.features.max(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gesture() -> Gesture {
+        Gesture {
+            label: "star".into(),
+            kind: Kind::Movement,
+            takes: 3,
+            radius: 0.25,
+            features: 2,
+            prototypes: vec![1.0, 0.0, 0.6, 0.8],
+        }
+    }
+
+    const MODEL: Fingerprint = Fingerprint(7);
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        gesture().write(folder.path(), MODEL).expect("writes");
+        let read = Gesture::read(folder.path(), "star", MODEL, 2).expect("reads");
+        assert_eq!(read, gesture());
+        assert_eq!(learned_labels(folder.path()).expect("reads"), ["star"]);
+        assert_eq!(fs::read_dir(folder.path()).expect("reads").count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_gesture_of_this_classifier_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = gesture().write(folder.path(), MODEL).expect("writes");
+        let good = fs::read_to_string(&path).expect("reads");
+        let refused = |text: &str, model, features, told: &str| {
+            fs::write(&path, text).expect("writes");
+            let error = Gesture::read(folder.path(), "star", model, features).expect_err(told);
+            let error = error.to_string();
+            for told in ["star.gesture.json", told, "palmd learn star"] {
+                assert!(error.contains(told), "{error}");
+            }
+        };
+        let another = "learned with another classifier";
+        refused(&good, Fingerprint(8), 2, another);
+        refused(&good, MODEL, 3, "numbers can't be right");
+        refused(&good[..good.len() / 2], MODEL, 2, "cut off");
+        refused("", MODEL, 2, "cut off");
+        for (from, to, told) in [
+            ("\"version\":1", "\"version\":2", "version 2"),
+            ("palmd gesture", "palmd takes", "palmd takes"),
+            ("\"star\"", "\"moon\"", "the gesture \"moon\""),
+            ("0.25", "-1", "radius -1"),
+            ("0.25", "null", "cut off"),
+            ("0.6", "60", "numbers can't be right"),
+            ("movement", "none", "numbers can't be right"),
+        ] {
+            assert!(good.contains(from), "{from}");
+            refused(&good.replacen(from, to, 1), MODEL, 2, told);
+        }
+    }
+
+    #[test]
+    fn distances_are_in_radii() {
+        assert_eq!(gesture().distance(&[1.0, 0.5]), 2.0);
+    }
+}

@@ -14,6 +14,10 @@ pub const MIN_TAKES: usize = 3;
 /// The radius reaches beyond the take that is farthest from the others by so much at most ...
 const REACH: f32 = 1.5;
 
+/// ... for which takes count as this far apart at least, however alike they are: nobody makes a gesture
+/// the next day as five times in a row ...
+const LEAST_UNLIKENESS: f32 = 0.12;
+
 /// ... and takes in so much of the background at most. Measured: with this share, one in a
 /// hundred other movements of real people is taken for the gesture.
 const BACKGROUND_SHARE: f32 = 0.007;
@@ -141,7 +145,7 @@ impl Lesson {
         let mut unlikeness = unlikeness(&examples, features);
         let prototypes = examples.concat();
         let beside = background.distances(&prototypes);
-        let farthest = unlikeness.iter().copied().fold(0.0, f32::max);
+        let farthest = unlikeness.iter().copied().fold(LEAST_UNLIKENESS, f32::max);
         let share = (beside.len() as f32 * BACKGROUND_SHARE) as usize;
         let free = beside.get(share).map_or(f32::INFINITY, |&(d, _)| d);
         let gesture = Gesture {

@@ -21,6 +21,10 @@ const MIN_STRETCH: usize = 15;
 /// The longest one: four seconds. Longer ones are cut into takes.
 const MAX_STRETCH: usize = 60;
 
+/// How long a hand comes into view before it makes a gesture, and leaves it afterwards: these
+/// ends are cut off where a second is left without them.
+const WAY: usize = 8;
+
 /// What the person is told, or has done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cue {
@@ -44,6 +48,8 @@ pub struct Recorder {
     cuts: bool,
     hand: Handedness,
     poses: Vec<[Point3; LANDMARKS]>,
+    /// Whether the poses begin within a stretch, so that the hand's coming isn't among them.
+    within: bool,
     /// Track and tick of the newest pose.
     last: Option<(u32, u64)>,
 }
@@ -64,8 +70,8 @@ impl Recorder {
         Self::new(State::Waiting, false)
     }
 
-    /// For a recording: each stretch with a hand is a take, if it is no longer than four seconds;
-    /// otherwise it is cut into takes of 2.4.
+    /// For a recording: each stretch with a hand is a take, without the hand's coming and going; if
+    /// it is longer than four seconds, it is cut into takes of 2.4.
     #[must_use]
     pub fn for_recording() -> Self {
         Self::new(State::Recording, true)
@@ -77,6 +83,7 @@ impl Recorder {
             cuts,
             hand: Handedness::Right,
             poses: Vec::new(),
+            within: false,
             last: None,
         }
     }
@@ -144,6 +151,10 @@ impl Recorder {
         self.poses.push(pose.points);
         if self.cuts {
             if self.poses.len() == MAX_STRETCH + TAKE_POSES {
+                if !std::mem::replace(&mut self.within, true) {
+                    self.poses.drain(..WAY);
+                    return;
+                }
                 let rest = self.poses.split_off(TAKE_POSES);
                 let poses = std::mem::replace(&mut self.poses, rest);
                 cue(self.take(poses));
@@ -164,6 +175,11 @@ impl Recorder {
     fn interrupted(&mut self, cue: &mut impl FnMut(Cue)) {
         let mut poses = std::mem::take(&mut self.poses);
         if self.cuts {
+            let within = std::mem::take(&mut self.within);
+            if poses.len() >= MIN_STRETCH + 2 * WAY {
+                poses.truncate(poses.len() - WAY);
+                poses.drain(..if within { 0 } else { WAY });
+            }
             while poses.len() > MAX_STRETCH {
                 let rest = poses.split_off(TAKE_POSES);
                 cue(self.take(poses));
@@ -266,15 +282,15 @@ mod tests {
     fn a_recording_is_cut_where_the_hand_comes_and_goes() {
         let mut recorder = Recorder::for_recording();
         let stretch = |ticks: std::ops::Range<u64>| ticks.map(pose).chain([left()]);
-        assert_eq!(told(&mut recorder, stretch(0..40)), ["take 0 to 39"]);
+        assert_eq!(told(&mut recorder, stretch(0..40)), ["take 8 to 31"]);
         assert_eq!(told(&mut recorder, stretch(50..60)), ["Lost(10)"]);
         assert_eq!(
             told(&mut recorder, stretch(100..250)),
             [
-                "take 100 to 135",
-                "take 136 to 171",
-                "take 172 to 207",
-                "take 208 to 249"
+                "take 108 to 143",
+                "take 144 to 179",
+                "take 180 to 215",
+                "take 216 to 241"
             ]
         );
     }

@@ -334,3 +334,117 @@ fn parse(line: &[u8]) -> Result<Take, String> {
     }
     Ok(take)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::take::tests::take;
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_gone_on_with() {
+        let folder = folder();
+        let takes = [take(36, 8, 0.3), take(20, 0, 0.0)];
+        for (i, take) in takes.iter().enumerate() {
+            let (mut writer, there) = TakesWriter::open(folder.path(), "star").expect("opens");
+            assert_eq!(there, takes[..i]);
+            writer.append(take).expect("writes");
+        }
+        let read = Takes::read(folder.path(), "star").expect("reads");
+        assert_eq!((&read.takes[..], read.torn), (&takes[..], false));
+        assert_eq!(recorded_labels(folder.path()).expect("reads"), ["star"]);
+    }
+
+    #[test]
+    fn a_take_that_was_cut_off_costs_no_other() {
+        let folder = folder();
+        let (mut writer, _) = TakesWriter::open(folder.path(), "star").expect("opens");
+        let takes = [take(36, 8, 0.3), take(20, 0, 0.0)];
+        writer.append(&takes[0]).expect("writes");
+        let whole = fs::read(writer.path()).expect("reads");
+        writer.append(&takes[1]).expect("writes");
+        let all = fs::read(writer.path()).expect("reads");
+        // Wherever it was cut: within the header, the first take or the second.
+        let header = whole.iter().position(|&b| b == b'\n').expect("a line");
+        for (length, left) in [
+            (0, 0),
+            (header, 0),
+            (whole.len() - 1, 0),
+            (whole.len() + 9, 1),
+            (all.len() - 1, 1),
+        ] {
+            fs::write(writer.path(), &all[..length]).expect("writes");
+            let read = Takes::read(folder.path(), "star").expect("reads");
+            assert_eq!(
+                (read.takes.len(), read.torn),
+                (left, length > 0),
+                "{length}"
+            );
+            let (mut again, there) = TakesWriter::open(folder.path(), "star").expect("opens");
+            assert_eq!(there, takes[..left], "{length}");
+            again.append(&takes[1]).expect("writes");
+            let read = Takes::read(folder.path(), "star").expect("reads");
+            assert_eq!((read.takes.len(), read.torn), (left + 1, false), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_are_no_takes_is_refused_by_line_and_left_as_it_is() {
+        let folder = folder();
+        let (mut writer, _) = TakesWriter::open(folder.path(), "star").expect("opens");
+        writer.append(&take(10, 0, 0.0)).expect("writes");
+        let good = fs::read_to_string(writer.path()).expect("reads");
+        let swap = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from}");
+            good.replacen(from, to, 1)
+        };
+        for (text, told) in [
+            ("Dear reader\n".to_owned(), "line 1: no file of takes"),
+            (swap("palmd takes", "palmd gesture"), "line 1: the format"),
+            (swap("\"version\":1", "\"version\":7"), "version 7"),
+            (swap("\"star\"", "\"moon\""), "these are takes of \"moon\""),
+            (swap(":15", ":30"), "30 poses a second"),
+            (swap("[[[0.3", "[[[NaN"), "line 2: no take"),
+            (swap("[[[0.3", "[[[3e30"), "line 2: pose 0 has 3e30"),
+            (swap("[[[0.3", "[[[3e60"), "line 2: pose 0 has inf"),
+            (swap("[[[0.3,", "[[["), "line 2: no take"),
+            (swap("\"right\"", "\"middle\""), "unknown variant `middle`"),
+            (
+                good.lines().next().unwrap_or_default().to_owned()
+                    + "\n{\"hand\":\"left\",\"poses\":[]}\n",
+                "line 2: a take of 0 poses",
+            ),
+            (
+                swap("\n", &format!("\n{}\n", " ".repeat(1 << 20))),
+                "line 2: longer than 1024 kB",
+            ),
+        ] {
+            fs::write(writer.path(), &text).expect("writes");
+            for error in [
+                Takes::read(folder.path(), "star").expect_err(told),
+                TakesWriter::open(folder.path(), "star").expect_err(told),
+            ] {
+                let error = error.to_string();
+                assert!(
+                    error.contains("star.takes.ndjson") && error.contains(told),
+                    "{error}"
+                );
+            }
+            assert_eq!(fs::read_to_string(writer.path()).expect("reads"), text);
+        }
+    }
+
+    #[test]
+    fn labels_that_are_no_file_names_are_refused() {
+        let folder = folder();
+        for label in ["none", "../star", "a/b", ""] {
+            let error = TakesWriter::open(folder.path(), label).expect_err(label);
+            assert!(matches!(error, TakesError::Name(_)), "{error}");
+        }
+    }
+}
