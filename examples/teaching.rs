@@ -27,7 +27,7 @@ use serde::Serialize;
 /// Takes that a gesture is learned from, gestures that are learned together, and how often.
 const SHOTS: usize = 5;
 const WAYS: usize = 5;
-const EPISODES: usize = 20;
+const EPISODES: usize = 6;
 
 /// Windows in a row that the rules ask for of a movement.
 const IN_A_ROW: usize = 3;

@@ -98,6 +98,8 @@ impl Record {
             screen: Screen::new(),
             writer,
             label: self.label.clone(),
+            live,
+            note: String::new(),
             count,
             made: 0,
         };
@@ -106,7 +108,7 @@ impl Record {
             false => Recorder::for_recording(),
         };
         let stop = stop_on_signals()?;
-        session.begin(there.len(), live)?;
+        session.begin(there.len())?;
         let mut cues = Vec::new();
         let mut ended = false;
         while !ended && !session.is_done() && !stop.load(SeqCst) {
@@ -124,7 +126,7 @@ impl Record {
                         let verdict = verdicts.judge(&take, &mut classifier, self.keep)?;
                         session.take(&take, verdict, self.keep)?;
                     }
-                    cue => session.screen.show(&session.says(&cue))?,
+                    cue => session.tell(&cue)?,
                 }
             }
         }
@@ -184,6 +186,10 @@ struct Session {
     screen: Screen,
     writer: TakesWriter,
     label: String,
+    /// Whether a person makes the takes.
+    live: bool,
+    /// How the last take was.
+    note: String,
     /// Takes that are wanted; `None` for all that there are.
     count: Option<u32>,
     made: u32,
@@ -194,16 +200,32 @@ impl Session {
         self.count.is_some_and(|count| self.made >= count)
     }
 
-    fn begin(&self, there: usize, live: bool) -> Result<(), Failure> {
+    fn begin(&mut self, there: usize) -> Result<(), Failure> {
         let path = self.writer.path().display();
         self.screen.line(&match there {
             0 => format!("{}: takes go to {path}", self.label),
             there => format!("{}: {there} takes are in {path}, and stay", self.label),
         })?;
-        if live {
-            self.screen.show(&self.says(&Cue::ShowHand))?;
+        match self.live {
+            true => self.tell(&Cue::ShowHand),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Shows a cue, below it how the last take was.
+    fn tell(&mut self, cue: &Cue) -> Result<(), Failure> {
+        let show = self.says(cue);
+        match cue {
+            Cue::Lost(_) => self.note.clone_from(&show.text),
+            Cue::Recording(_) => self.note.clear(),
+            _ => {}
+        }
+        self.screen.show(&show, &self.note)
+    }
+
+    fn tell_verdict(&mut self, tone: Tone, text: String) -> Result<(), Failure> {
+        self.note = text;
+        self.screen.show(&Show::line(tone, &self.note), "")
     }
 
     fn progress(&self) -> String {
@@ -240,8 +262,8 @@ impl Session {
             Verdict::Unlike => Some("it is quite different from the other takes"),
         };
         if let Some(wrong) = wrong.filter(|_| !keep) {
-            let text = format!("not usable: {wrong}; once more");
-            return self.screen.show(&Show::line(Tone::Bad, &text));
+            let again = if self.live { "; once more" } else { "" };
+            return self.tell_verdict(Tone::Bad, format!("not usable: {wrong}{again}"));
         }
         self.writer.append(take)?;
         self.made += 1;
@@ -250,7 +272,7 @@ impl Session {
             .map(|wrong| format!(" (although {wrong})"))
             .unwrap_or_default();
         let text = format!("{}: good, {poses} poses{note}", self.progress());
-        self.screen.show(&Show::line(Tone::Good, &text))
+        self.tell_verdict(Tone::Good, text)
     }
 
     fn end(&self, there: usize) -> Result<(), Failure> {
@@ -330,9 +352,9 @@ impl Screen {
         write(format!("{text}\n"))
     }
 
-    fn show(&self, show: &Show) -> Result<(), Failure> {
+    fn show(&self, show: &Show, note: &str) -> Result<(), Failure> {
         if self.terminal {
-            return write(large(show));
+            return write(large(show, note));
         }
         // Of a take's progress a pipe is told the beginning.
         match show.share {
@@ -342,8 +364,8 @@ impl Screen {
     }
 }
 
-/// Everything on a cleared screen, with a colour for its tone.
-fn large(show: &Show) -> String {
+/// Everything on a cleared screen, with a colour for its tone and the note below.
+fn large(show: &Show, note: &str) -> String {
     let colour = match show.tone {
         Tone::Calm => "1",
         Tone::Now => "1;37;41",
@@ -367,6 +389,9 @@ fn large(show: &Show) -> String {
         let done = ((share * BAR as f32) as usize).min(BAR);
         text += &format!("     {}{}\n", "█".repeat(done), "░".repeat(BAR - done));
     }
+    if !note.is_empty() && note != show.text {
+        text += &format!("\n     {note}\n");
+    }
     text
 }
 
@@ -387,11 +412,12 @@ mod tests {
             large: Some(3),
             ..Show::line(Tone::Calm, "3 ...")
         };
-        assert_eq!(large(&show).lines().count(), 14);
+        assert_eq!(large(&show, "").lines().count(), 14);
+        assert!(large(&show, "take 2 of 5: good").ends_with("take 2 of 5: good\n"));
         let show = Show {
             share: Some(0.5),
             ..Show::line(Tone::Now, "NOW")
         };
-        assert!(large(&show).contains(&format!("{}░", "█".repeat(BAR / 2))));
+        assert!(large(&show, "").contains(&format!("{}░", "█".repeat(BAR / 2))));
     }
 }

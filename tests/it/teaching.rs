@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use palmd::camera::synthetic::{Script, Synthetic};
+use palmd::gesture::learned::{Gesture, Taught, descriptor};
+use palmd::gesture::{Classifier, Kind, Score};
+use palmd::health::thread_calls;
+use palmd::window::WINDOW_LEN;
 use tempfile::TempDir;
 
 const USAGE: i32 = 64;
@@ -338,4 +342,40 @@ fn a_disk_that_fills_loses_no_take() {
     let after = fs::read(&takes).expect("reads");
     assert!(after.starts_with(&before) && after.len() > before.len() && after.ends_with(b"\n"));
     school.does(&["learn", "horns", "--check"]);
+}
+
+#[test]
+fn learned_gestures_share_the_probability_and_cost_no_allocation() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/gestures.onnx");
+    let mut classifier = Classifier::load_with_features(Path::new(model), None).expect("loads");
+    assert_eq!(classifier.network().folding().kept, []);
+    let points: [f32; WINDOW_LEN] = std::array::from_fn(|i| 0.3 + (i % 63) as f32 / 200.0);
+    classifier.score_points(&points).expect("scores");
+    let features = classifier.features().to_vec();
+    let mut prototype = vec![0.0; features.len()];
+    descriptor::describe(&features, &mut prototype);
+    let gesture = |label: &str, prototypes| Gesture {
+        label: label.into(),
+        kind: Kind::Shape,
+        takes: 5,
+        radius: 0.3,
+        features: features.len(),
+        prototypes,
+    };
+    let far = vec![0.0; features.len()];
+    let gestures = vec![gesture("far", far), gesture("star", prototype)];
+    let mut taught = Taught::new(classifier, gestures);
+    let labels = taught.labels().to_vec();
+    assert_eq!(labels[labels.len() - 2..], ["far", "star"].map(Into::into));
+
+    taught.score_points(&points).expect("scores");
+    let before = thread_calls();
+    for _ in 0..20 {
+        taught.score_points(&points).expect("scores");
+    }
+    let calls = thread_calls() - before;
+    assert_eq!(calls, Default::default());
+    let scores = taught.score_points(&points).expect("scores");
+    assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+    assert!(scores[labels.len() - 1] > 0.99 && scores[labels.len() - 2] == 0.0);
 }

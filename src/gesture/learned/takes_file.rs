@@ -59,6 +59,12 @@ pub enum TakesError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no room for more takes.
+    #[error("{}: {MAX_TAKES} takes are there already, which is enough; delete the lines of the worst", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// The label can't be one.
     #[error(transparent)]
     Name(#[from] super::NameError),
@@ -172,6 +178,7 @@ impl Takes {
 pub struct TakesWriter {
     path: PathBuf,
     file: File,
+    takes: usize,
     /// Where the whole lines end.
     whole_bytes: u64,
 }
@@ -213,6 +220,7 @@ impl TakesWriter {
         let mut writer = Self {
             path,
             file,
+            takes: there.takes.len(),
             whole_bytes: there.whole_bytes,
         };
         if there.whole_bytes == 0 {
@@ -238,9 +246,17 @@ impl TakesWriter {
     /// Writes a take and waits until it is on the disk.
     ///
     /// # Errors
-    /// [`TakesError::Io`]; what was there before is still there, and nothing else.
+    /// [`TakesError::Io`], and [`TakesError::Full`] after [`MAX_TAKES`]; what was there before is
+    /// still there, and nothing else.
     pub fn append(&mut self, take: &Take) -> Result<(), TakesError> {
-        self.append_line(take)
+        if self.takes >= MAX_TAKES {
+            return Err(TakesError::Full {
+                path: self.path.clone(),
+            });
+        }
+        self.append_line(take)?;
+        self.takes += 1;
+        Ok(())
     }
 
     fn append_line(&mut self, value: &impl Serialize) -> Result<(), TakesError> {
