@@ -10,6 +10,7 @@
 //! a line of JSON a set:
 //!
 //! - `accuracy`: takes whose nearest gesture is the right one;
+//! - `accuracy_raw`: the same by distances that are not divided by the radii;
 //! - `recall`: takes that are within the radius of their own gesture in three windows in a row,
 //!   and `false_acceptance`: takes of other movements that are;
 //! - `recall_at_1_percent`: the same with the radius that lets one in a hundred of the others in.
@@ -27,7 +28,7 @@ use serde::Serialize;
 /// Takes that a gesture is learned from, gestures that are learned together, and how often.
 const SHOTS: usize = 5;
 const WAYS: usize = 5;
-const EPISODES: usize = 6;
+const EPISODES: usize = 20;
 
 /// Windows in a row that the rules ask for of a movement.
 const IN_A_ROW: usize = 3;
