@@ -19,6 +19,9 @@ use crate::window::{self, GridParams};
 /// Where the daemon looks for its configuration.
 pub const DEFAULT_PATH: &str = "/etc/palmd/palmd.toml";
 
+/// Where the gestures are that the machine has learned, unless configured otherwise.
+pub const LEARNED_PATH: &str = "/var/lib/palmd/gestures";
+
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -194,6 +197,9 @@ pub struct Gesture {
     pub model: PathBuf,
     /// Labels of a classifier that carries none in its metadata.
     pub labels: Vec<String>,
+    /// Folder of the gestures that were recorded and learned; empty is [`LEARNED_PATH`] for root
+    /// and where it exists, and `~/.local/share/palmd/gestures` for other users.
+    pub learned: PathBuf,
 }
 
 /// `[health]`

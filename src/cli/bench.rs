@@ -146,7 +146,7 @@ impl Bench {
         let all = [
             ("palm network", palm),
             ("landmark network", landmark),
-            ("classifier", classifier.network()),
+            ("classifier", classifier.classifier().network()),
         ];
         let runs = (self.frames / 5).clamp(5, 100) as usize;
         let networks = all.map(|(name, network)| NetworkCost::of(name, network, runs));

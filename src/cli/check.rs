@@ -158,10 +158,15 @@ fn hand_models(config: &Config, folder: &Path) -> Result<String, Failure> {
 }
 
 fn classifier(config: &Config, folder: &Path) -> Result<String, Failure> {
-    let classifier = stations::classifier(config, folder)?;
+    let taught = stations::classifier(config, folder)?;
+    let classifier = taught.classifier();
+    let learned = match taught.gestures().len() {
+        0 => String::new(),
+        count => format!(", {count} learned"),
+    };
     let version = classifier.version().map(|v| format!(", version {v}"));
     Ok(format!(
-        "{}: {} labels{}; {}",
+        "{}: {} labels{learned}{}; {}",
         models::gestures(config, folder).display(),
         classifier.labels().len(),
         version.unwrap_or_default(),

@@ -74,7 +74,7 @@ impl Classify {
             }
             return output.flush();
         }
-        let params = stations::recognizer_params(&config);
+        let params = stations::recognizer_params(&config, &classifier);
         let mut recognizer =
             Recognizer::new(classifier, &params).map_err(|e| Failure::new(CONFIG, e))?;
         let mut grid = stations::grid(&config);

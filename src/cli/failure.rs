@@ -5,6 +5,7 @@ use std::io;
 use palmd::camera::SourceError;
 use palmd::config::ConfigError;
 use palmd::daemon::DaemonError;
+use palmd::gesture::learned::{GestureFileError, LessonError, NameError, TakesError};
 use palmd::gesture::windows_npz::WindowsError;
 use palmd::gesture::{ClassifierError, ScoreError};
 use palmd::inference::{InferenceError, ModelError};
@@ -114,6 +115,46 @@ impl From<PoseLinesError> for Failure {
 impl From<WindowsError> for Failure {
     fn from(error: WindowsError) -> Self {
         Self::new(DATA, error)
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::new(USAGE, error)
+    }
+}
+
+impl From<TakesError> for Failure {
+    fn from(error: TakesError) -> Self {
+        let code = match &error {
+            TakesError::Missing { .. } => NO_INPUT,
+            TakesError::Io { error, .. } => io_code(error),
+            TakesError::Name(_) => USAGE,
+            _ => DATA,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<GestureFileError> for Failure {
+    fn from(error: GestureFileError) -> Self {
+        let code = match &error {
+            GestureFileError::Io { error, .. } => io_code(error),
+            GestureFileError::Name(_) => USAGE,
+            _ => CONFIG,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<LessonError> for Failure {
+    fn from(error: LessonError) -> Self {
+        let code = match &error {
+            LessonError::Name(_) | LessonError::Known(_) => USAGE,
+            LessonError::Score(_) => CONFIG,
+            _ => DATA,
+        };
+        Self::new(code, error)
     }
 }
 

@@ -3,15 +3,16 @@
 mod bench;
 mod check;
 mod classify;
-
 mod demo;
 mod devices;
 mod failure;
 mod input;
+mod learn;
 mod logging;
 mod models;
 mod output;
 mod pose;
+mod record;
 mod run;
 mod score;
 mod signals;
@@ -58,8 +59,10 @@ enum Command {
     Check(check::Check),
     /// Write hand poses, one NDJSON line a frame, as fast as it goes
     Pose(pose::Pose),
-    /// Gestures from recorded poses or classifier inputs
-
+    /// Record examples of a gesture: poses, no pictures
+    Record(record::Record),
+    /// Learn gestures from recorded examples
+    Learn(learn::Learn),
     /// Gestures from recorded poses or classifier inputs
     Classify(classify::Classify),
     /// Measure time a stage, allocator calls and memory
@@ -143,7 +146,8 @@ pub fn main() -> ExitCode {
         Command::Devices(devices) => devices.execute(),
         Command::Check(check) => check.execute(),
         Command::Pose(pose) => pose.execute(),
-
+        Command::Record(record) => record.execute(),
+        Command::Learn(learn) => learn.execute(),
         Command::Classify(classify) => classify.execute(),
         Command::Bench(bench) => bench.execute(),
     };

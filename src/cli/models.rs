@@ -1,5 +1,6 @@
 //! Where the models lie, and the parameters that they run with.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use palmd::config::{self, Config};
@@ -50,6 +51,31 @@ pub fn gestures(config: &Config, folder: &Path) -> PathBuf {
     } else {
         config.gesture.model.clone()
     }
+}
+
+/// The folder of recorded and learned gestures.
+pub fn learned(config: &Config) -> Result<PathBuf, Failure> {
+    let configured = &config.gesture.learned;
+    let machine = Path::new(config::LEARNED_PATH);
+    if !configured.as_os_str().is_empty() {
+        return Ok(configured.clone());
+    }
+    // A process's folder belongs to its user.
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if is_root || machine.exists() {
+        return Ok(machine.into());
+    }
+    let folder = |variable, below: &str| {
+        let base = std::env::var_os(variable).filter(|base| !base.is_empty());
+        base.map(|base| Path::new(&base).join(below))
+    };
+    folder("XDG_DATA_HOME", "palmd/gestures")
+        .or_else(|| folder("HOME", ".local/share/palmd/gestures"))
+        .ok_or_else(|| {
+            let message =
+                "no folder for learned gestures: HOME isn't set; name one with gesture.learned";
+            Failure::new(CONFIG, message)
+        })
 }
 
 /// The pose pipeline's parameters, for measurements: every frame without a hand is searched.

@@ -93,7 +93,7 @@ impl PlayArgs {
             } else {
                 Classify::Aside
             },
-            recognizer: stations::recognizer_params(config),
+            recognizer: stations::recognizer_params(config, &stations.scorer),
             summary_interval: config.health.summary_interval,
         };
         let metrics = Arc::new(Metrics::default());

@@ -11,7 +11,7 @@ use crate::window::{WINDOW, WINDOW_LEN, Window};
 /// A network of float32 1 x 30 x 21 x 3 -> 1 x N, palmd's own or anybody else's.
 ///
 /// The output is the one named `probabilities`, or the first one where none is; there may be
-/// others. Labels are in the model's metadata under `labels`, as a JSON array or separated by
+/// others, of which `features` is what [learned gestures](super::learned) are told apart by. Labels are in the model's metadata under `labels`, as a JSON array or separated by
 /// commas.
 #[derive(Debug)]
 pub struct Classifier {
@@ -44,6 +44,17 @@ pub enum ClassifierError {
     },
 }
 
+const OUTPUTS: [ExpectedOutput<'_>; 2] = [
+    ExpectedOutput {
+        name: "probabilities",
+        shape: &[Some(1), None],
+    },
+    ExpectedOutput {
+        name: "features",
+        shape: &[Some(1), None],
+    },
+];
+
 /// Probabilities may miss 0, 1 and their sum 1 by so much: the rounding of half precision.
 const TOLERANCE: f32 = 0.01;
 
@@ -56,16 +67,37 @@ impl Classifier {
     /// missing, empty, double or not as many as the outputs, and when the outputs are no
     /// probabilities.
     pub fn load(path: &Path, labels: Option<&[String]>) -> Result<Self, ClassifierError> {
+        let remedy = "use palmd's own gestures.onnx, or a model of 1x30x21x3 -> 1xN";
+        Self::load_outputs(path, labels, &OUTPUTS[..1], remedy)
+    }
+
+    /// As [`load`](Self::load), for a model that also has an output named `features` (or a second
+    /// one) of 1 x M, any numbers that tell gestures apart: see [`features`](Self::features).
+    ///
+    /// # Errors
+    /// Those of `load`, and a model without such an output.
+    pub fn load_with_features(
+        path: &Path,
+        labels: Option<&[String]>,
+    ) -> Result<Self, ClassifierError> {
+        let remedy = "gestures can be learned with palmd's own gestures.onnx, \
+                      or a model that has a second output, `features`";
+        Self::load_outputs(path, labels, &OUTPUTS, remedy)
+    }
+
+    fn load_outputs(
+        path: &Path,
+        labels: Option<&[String]>,
+        outputs: &[ExpectedOutput<'_>],
+        remedy: &'static str,
+    ) -> Result<Self, ClassifierError> {
         let network = Network::load(
             path,
             &Expectation {
                 purpose: "gesture",
                 input: &[1, WINDOW, LANDMARKS, 3],
-                outputs: &[ExpectedOutput {
-                    name: "probabilities",
-                    shape: &[Some(1), None],
-                }],
-                remedy: "use palmd's own gestures.onnx, or a model of 1x30x21x3 -> 1xN",
+                outputs,
+                remedy,
             },
             &Team::default(),
         )?;
@@ -103,6 +135,19 @@ impl Classifier {
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The wide layer before the model's head, for the window that was scored last; empty unless
+    /// it was [loaded with it](Self::load_with_features).
+    #[must_use]
+    pub fn features(&self) -> &[f32] {
+        self.network.output(1)
+    }
+
+    /// The probabilities that were computed last.
+    #[must_use]
+    pub fn probabilities(&self) -> &[f32] {
+        self.network.output(0)
     }
 
     /// The probability of each label for a window of 30 x 21 x 3 numbers, oldest pose first, one

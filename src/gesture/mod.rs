@@ -6,6 +6,7 @@
 
 mod classifier;
 mod event;
+pub mod learned;
 mod recognizer;
 mod rules;
 mod score;

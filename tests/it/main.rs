@@ -12,6 +12,7 @@ mod rendered;
 mod search;
 mod signals;
 mod steady;
+mod teaching;
 mod threads;
 mod users_models;
 
