@@ -10,7 +10,6 @@
 //! a line of JSON a set:
 //!
 //! - `accuracy`: takes whose nearest gesture is the right one;
-//! - `accuracy_raw`: the same by distances that are not divided by the radii;
 //! - `recall`: takes that are within the radius of their own gesture in three windows in a row,
 //!   and `false_acceptance`: takes of other movements that are;
 //! - `recall_at_1_percent`: the same with the radius that lets one in a hundred of the others in.
@@ -41,7 +40,6 @@ struct Measured {
     set: String,
     gestures: usize,
     accuracy: f64,
-    accuracy_raw: f64,
     recall: f64,
     false_acceptance: f64,
     recall_at_1_percent: f64,
@@ -117,13 +115,7 @@ fn measure(
 ) -> Result<Measured, Box<dyn Error>> {
     let mut random = Random(1);
     let labels: Vec<&String> = gestures.keys().collect();
-    let [
-        mut accuracy,
-        mut accuracy_raw,
-        mut recall,
-        mut accepted,
-        mut at_1_percent,
-    ] = [const { Mean::new() }; 5];
+    let [mut accuracy, mut recall, mut accepted, mut at_1_percent] = [const { Mean::new() }; 4];
     for _ in 0..EPISODES {
         let mut learned = Vec::new();
         for &way in random.shuffled(labels.len()).iter().take(WAYS) {
@@ -147,13 +139,11 @@ fn measure(
                 at_1_percent.add(own < tight);
                 let distance = |k: usize| -> f32 {
                     let windows = seen.descriptors.iter();
-                    windows.map(|d| learned[k].0.distance(d)).sum()
+                    let radii: f32 = windows.map(|d| learned[k].0.distance(d)).sum();
+                    radii * learned[k].0.radius
                 };
-                let raw = |k: usize| distance(k) * learned[k].0.radius;
                 let nearest =
                     (0..learned.len()).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-                let nearest_raw = (0..learned.len()).min_by(|&a, &b| raw(a).total_cmp(&raw(b)));
-                accuracy_raw.add(nearest_raw == Some(i));
                 accuracy.add(nearest == Some(i));
             }
         }
@@ -162,7 +152,6 @@ fn measure(
         set: set.into(),
         gestures: labels.len(),
         accuracy: accuracy.percent(),
-        accuracy_raw: accuracy_raw.percent(),
         recall: recall.percent(),
         false_acceptance: accepted.percent(),
         recall_at_1_percent: at_1_percent.percent(),

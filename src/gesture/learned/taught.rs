@@ -16,8 +16,8 @@ const STEEPNESS: f32 = 8.0;
 /// Scores windows by the classifier and by learned gestures: its labels are the model's, followed
 /// by the learned ones.
 ///
-/// Of the learned gestures the nearest one (in radii) has a probability, by its distance; the
-/// model's labels share the rest. Nothing here allocates once it is made.
+/// Of the learned gestures the one with the nearest prototype has a probability, by its distance in
+/// radii; the model's labels share the rest. Nothing here allocates once it is made.
 #[derive(Debug)]
 pub struct Taught {
     classifier: Classifier,
@@ -70,9 +70,12 @@ impl Taught {
             return known;
         }
         describe(self.classifier.features(), &mut self.descriptor);
-        let distances = self.gestures.iter().map(|g| g.distance(&self.descriptor));
+        let radii = |g: &Gesture| g.distance(&self.descriptor);
+        // Not the nearest in radii: those say what is no gesture, and choose worse among several.
+        let distances = self.gestures.iter().map(|g| radii(g) * g.radius);
         let nearest = distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
-        let (nearest, probability) = nearest.map_or((0, 0.0), |(i, d)| (i, probability(d)));
+        let nearest = nearest.map_or(0, |(i, _)| i);
+        let probability = probability(radii(&self.gestures[nearest]));
         let (of_known, of_learned) = self.scores.split_at_mut(known.len());
         for (score, known) in of_known.iter_mut().zip(known) {
             *score = known * (1.0 - probability);
