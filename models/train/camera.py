@@ -1,4 +1,12 @@
-"""What a camera and a pose estimator make of a moving hand: projection, then MediaPipe-like errors."""
+"""What a camera and a pose estimator make of a moving hand: projection, then errors as the pose pipeline has them.
+
+Arrays are (3, 21, POSES, n) here: what differs by hand is the last axis. The errors' directions and their
+dependence on size and speed were measured (`noise.py`, `noise.json`); people's hands are harder than the drawn
+one, so that the levels also go beyond what was measured.
+"""
+
+import json
+import pathlib
 
 import numpy as np
 
@@ -6,87 +14,108 @@ import hand
 from motion import POSES
 
 PALM = [0, 5, 9, 13, 17]
+MEASURED = json.loads((pathlib.Path(__file__).resolve().parent / "noise.json").read_text())
+
+
+def rows(name):
+    return np.asarray(MEASURED[name], np.float32)
 
 
 def project(m):
-    """Exact poses (n, POSES, 21, 3): x right, y down, z away from the camera, in frame widths."""
+    """Exact poses (3, 21, POSES, n): x right, y down, z away from the camera, in frame widths."""
     rng, n = m.rng, m.n
-    local = hand.pose(m.person, m.shape)
-    pivot = np.zeros((n, 1, 1, 3), np.float32)
-    pivot[..., 1] = m.pivot[:, None, None]
-    turned = (local + pivot) @ hand.rotation(m.turn).swapaxes(-1, -2) - pivot
+    row = lambda a: np.asarray(a, np.float32)
+    points = hand.joints(m.person, m.shape)
+    pivot = row(m.pivot)
+    points[1] += pivot
+    points = hand.turn(hand.rotation_rows(*np.ascontiguousarray(m.turn.transpose(2, 1, 0))), points)
+    points[1] -= pivot
+    points += np.ascontiguousarray(m.move.transpose(2, 1, 0))[:, None]
     # The pivot belongs to the arm: keep the mean hand where it would be with the wrist as pivot.
-    points = turned + m.move[:, :, None]
-    middle = points[..., PALM, :].mean((1, 2), keepdims=True)
-    points = points - middle
-
-    tilt = np.stack([rng.normal(0, 0.08, n), rng.normal(0.02, 0.2, n), rng.normal(0, 0.09, n)], -1)
-    points = points @ hand.rotation(tilt).swapaxes(-1, -2).astype(np.float32)[:, None]
+    points -= points[:, PALM].mean((1, 2), keepdims=True)
+    tilt = [row(rng.normal(centre, sd, n)) for centre, sd in ((0, 0.08), (0.02, 0.2), (0, 0.09))]
+    points = hand.turn(hand.rotation_rows(*tilt), points)
 
     focal = 0.5 / np.tan(np.radians(rng.uniform(42, 88, n)) / 2)
     height = rng.choice([0.75, 0.5625, 1.3333, 1.7778], n, p=[0.5, 0.32, 0.08, 0.1])
     size = np.exp(rng.uniform(np.log(0.07), np.log(0.62), n)) * np.where(height > 1, 1.35, 1.0)
-    travel = np.ptp(points[:, :, 9, :2], axis=1).max(-1)
+    travel = np.ptp(points[:2, 9], axis=1).max(0)
     size = np.minimum(size, 1.5 / (1 + travel))
     distance = np.maximum(focal / size, 1.9)
     u = rng.uniform(0.2, 0.8, n) - 0.5
     v = height * (rng.uniform(0.2, 0.85, n) - 0.5)
     # An entering hand is first seen at the edge it comes in by.
-    seen = points[np.arange(n), m.first, 9]
+    seen = points[1, 9, m.first, np.arange(n)]
     edge = height * 0.5 - rng.uniform(-0.1, 0.25, n) * size
-    v = np.where(m.on_edge, edge + seen[:, 1] * size, v)
+    v = np.where(m.on_edge, edge + seen * size, v)
 
     # `grow` is relative to the window's middle, so that neither end is always near.
-    depth = distance[:, None] * np.exp(-(m.grow - m.grow.mean(1, keepdims=True)))
-    z = np.maximum(points[..., 2] + depth[..., None], 0.7)
-    x = points[..., 0] + (u * distance / focal)[:, None, None]
-    y = -points[..., 1] + (v * distance / focal)[:, None, None]
+    depth = row(distance) * np.exp(-(m.grow - m.grow.mean(1, keepdims=True))).astype(np.float32).T
+    scale = row(focal) / np.maximum(points[2] + depth, 0.7)
     out = np.empty_like(points)
-    f = focal[:, None, None]
-    out[..., 0] = 0.5 + f * x / z
-    out[..., 1] = 0.5 * height[:, None, None] + f * y / z
-    out[..., 2] = f * (points[..., 2] - points[..., :1, 2]) / z[..., :1]
+    out[0] = 0.5 + scale * (points[0] + row(u * distance / focal))
+    out[1] = row(0.5 * height) - scale * (points[1] - row(v * distance / focal))
+    out[2] = (points[2] - points[2, :1]) * scale[:1]
     return out
 
 
-def estimate(rng, exact):
-    """The poses as an estimator reports them: bias, jitter that lasts, worse when fast or hidden, a poor z."""
-    n = len(exact)
-    palm = np.linalg.norm(exact[..., 9, :2] - exact[..., 0, :2], axis=-1)
-    across = np.linalg.norm(exact[..., 5, :2] - exact[..., 17, :2], axis=-1)
-    size = np.maximum(palm, 1.4 * across).max(1)[:, None, None, None] * 1.9
+def estimate(m, exact):
+    """The poses as an estimator reports them."""
+    rng, n = m.rng, m.n
+    row = lambda a: np.asarray(a, np.float32)
+    up = exact[:2, 9] - exact[:2, 0]
+    palm = np.sqrt((up * up).sum(0))
+    across = np.sqrt(((exact[:2, 5] - exact[:2, 17]) ** 2).sum(0))
+    size = np.maximum(palm, 1.4 * across).max(0) * np.float32(1.9)
+    up = up / np.maximum(palm, 1e-6)
+    step = np.zeros((POSES, n), np.float32)
+    step[1:] = np.sqrt(((exact[:2, 9, 1:] - exact[:2, 9, :-1]) ** 2).sum(0)) / np.maximum(size, 1e-6)
 
-    def level(low, high):
-        return np.exp(rng.uniform(np.log(low), np.log(high), (n, 1, 1, 1)))
-
-    bias = rng.normal(0, 1, (n, 1, 21, 3)) * level(0.004, 0.03)
-    jitter = lasting(rng, n, rng.uniform(0.1, 0.9, n)) * level(0.002, 0.016)
-    # Joints behind the palm, and hands on the move, are guessed.
-    depth = exact[..., 2:3] / size
-    hidden = np.clip(depth * 2.0, 0, 1)
-    speed = np.zeros((n, POSES, 1, 1))
-    speed[:, 1:, 0, 0] = np.linalg.norm(np.diff(exact[..., 9, :2], axis=1), axis=-1) / size[:, 0, 0]
-    error = bias * (1 + 1.5 * hidden) + jitter * (1 + 2 * hidden + 6 * np.minimum(speed, 0.3))
-    whole = lasting(rng, n, rng.uniform(0.0, 0.8, n))[:, :, :1] * level(0.001, 0.01)
-    out = exact + (error + whole) * size * [1, 1, 2.5]
+    # Bias: measured mean and directions, and what each joint has of its own.
+    level = np.exp(rng.uniform(np.log(0.3), np.log(1.6), n))
+    drawn = lambda *shape: rng.standard_normal(shape, dtype=np.float32)
+    mean, kept, rest = rows("bias_mean"), rows("bias_components"), rows("bias_rest")
+    bias = (rng.uniform(-0.5, 1.2, n)[None] * mean[:, None] + kept.T @ drawn(len(kept), n) + rest[:, None] * drawn(63, n)) * level
+    # Jitter: lasts for a while, worse when fast.
+    kept, rest, law = rows("jitter_components"), rows("jitter_rest"), MEASURED["jitter_level"]
+    low, middle, high = MEASURED["jitter_memory"]
+    memory = np.clip(rng.triangular(low - 0.1, middle, high + 0.1, n), 0, 0.97)
+    parts = lasting(drawn(len(kept), POSES, n), memory)
+    own = lasting(drawn(63, POSES, n), memory) * rest[:, None, None]
+    jitter = np.tensordot(kept.T, parts, 1) + own
+    level = np.exp(law["intercept"] + law["log_size"] * np.log(size) + law["spread"] * rng.normal(0, 1, n)) * rng.uniform(0.6, 2.5, n)
+    jitter *= row(level) * np.exp(np.minimum(law["speed"] * 15 * step, 1.5))
+    error = (jitter + row(bias)[:, None]).reshape(21, 3, POSES, n)
+    # Errors were measured with the thumb's side as x.
+    across, along = error[:, 0] * row(-m.side), error[:, 1]
+    out = np.empty_like(exact)
+    out[0] = exact[0] + (across * -up[1] + along * up[0]) * size
+    out[1] = exact[1] + (across * up[0] + along * up[1]) * size
 
     # Depth is the estimator's guess: its scale is off, and some poses lie almost flat.
-    gain = np.exp(rng.normal(-0.1, 0.3, (n, 1, 1)))
-    gain = np.where(rng.random((n, 1, 1)) < 0.12, gain * rng.uniform(0, 0.3, (n, 1, 1)), gain)
-    out[..., 2] = (out[..., 2] - out[..., :1, 2]) * gain
+    low, middle, high = MEASURED["depth_gain"]
+    gain = rng.triangular(min(low, 0.5), middle, max(high, 1.3), n)
+    gain = np.where(rng.random(n) < 0.12, gain * rng.uniform(0, 0.3, n), gain)
+    out[2] = exact[2] * row(gain) + error[:, 2] * size
+    out[2] -= out[2, :1].copy()
 
-    # Single poses that are wrong altogether.
+    # Single poses that are wrong altogether, and poses that are missing: the daemon draws a line across.
     for _ in range(2):
         wrong = np.flatnonzero(rng.random(n) < 0.06)
         at = rng.integers(0, POSES, len(wrong))
-        out[wrong, at] += rng.normal(0, 0.12, (len(wrong), 21, 3)) * size[wrong, 0] * rng.uniform(0.2, 1, (len(wrong), 1, 1))
+        out[:, :, at, wrong] += (rng.normal(0, 0.12, (3, 21, len(wrong))) * size[wrong] * rng.uniform(0.2, 1, len(wrong))).astype(np.float32)
+    for _ in range(2):
+        for k in np.flatnonzero(rng.random(n) < 0.08):
+            a = rng.integers(0, POSES - 2)
+            b = min(a + rng.integers(2, 6), POSES - 1)
+            w = (np.arange(a, b + 1) - a) / (b - a)
+            out[:, :, a : b + 1, k] = out[:, :, a, k, None] * (1 - w) + out[:, :, b, k, None] * w
     return lag(rng, out)
 
 
-def lasting(rng, n, memory):
-    """Unit noise per joint that remembers its last value, (n, POSES, 21, 3)."""
-    white = rng.standard_normal((n, POSES, 21, 3), dtype=np.float32)
-    keep = memory[:, None, None]
+def lasting(white, memory):
+    """Unit noise (k, POSES, n) that remembers its last value."""
+    keep = memory.astype(np.float32)
     fresh = np.sqrt(1 - keep**2)
     for t in range(1, POSES):
         white[:, t] = keep * white[:, t - 1] + fresh * white[:, t]
@@ -95,14 +124,16 @@ def lasting(rng, n, memory):
 
 def lag(rng, poses):
     """Half of the poses went through a smoothing filter."""
-    n = len(poses)
-    follow = np.where(rng.random(n) < 0.5, 1.0, rng.uniform(0.45, 1.0, n))[:, None, None]
+    n = poses.shape[-1]
+    follow = np.where(rng.random(n) < 0.5, 1.0, rng.uniform(0.45, 1.0, n)).astype(np.float32)
     for t in range(1, POSES):
-        poses[:, t] = poses[:, t - 1] * (1 - follow) + poses[:, t] * follow
+        poses[:, :, t] += (1 - follow) * (poses[:, :, t - 1] - poses[:, :, t])
     return poses
 
 
 def pad(poses, first):
-    """Repeat the first real pose at the front, as the daemon does for a hand that has only just appeared."""
-    index = np.maximum(np.arange(POSES)[None], first[:, None])
-    return np.take_along_axis(poses, index[:, :, None, None], 1)
+    """(n, POSES, 21, 3): the first real pose is repeated at the front, as the daemon does for a hand that has only just appeared."""
+    poses = np.ascontiguousarray(poses.transpose(3, 2, 1, 0))
+    for k in np.flatnonzero(first):
+        poses[k, : first[k]] = poses[k, first[k]]
+    return poses

@@ -19,8 +19,8 @@ def windows(seed, n, only=None):
     for k, (name, _, recipe, _) in enumerate(RECIPES):
         left = counts[k]
         while left:
-            m = recipe(rng, CHUNK)
-            seen = camera.pad(camera.estimate(rng, camera.project(m)), m.first)
+            m = recipe(rng, min(CHUNK, left + left // 4 + 8))
+            seen = camera.pad(camera.estimate(m, camera.project(m)), m.first)
             if name == "none" and RECIPES[k][1] not in WRONGLY_HELD:
                 # A known shape that happens to be held is not `none`: such windows are left out.
                 seen = seen[~holds_known_shape(m)]

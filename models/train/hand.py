@@ -110,70 +110,87 @@ class Person:
 
 def pose(person, shapes):
     """Points (n, t, 21, 3) of shapes (n, t, SHAPE), in hand lengths, wrist at the origin."""
+    return joints(person, shapes).transpose(3, 2, 1, 0)
+
+
+def joints(person, shapes):
+    """The same as (3, 21, t, n): hands last, so that what differs by hand is one contiguous row."""
     n, t, _ = shapes.shape
-    shapes = np.clip(shapes, LOWEST, HIGHEST)
-    angle = np.radians(shapes[..., :22]).astype(np.float32)
-    points = np.zeros((n, t, 21, 3), np.float32)
+    shapes = np.ascontiguousarray(np.clip(shapes, LOWEST, HIGHEST).transpose(2, 1, 0), np.float32)
+    angle = np.radians(shapes[:22])
+    points = np.zeros((3, 21, t, n), np.float32)
+    row = lambda a: np.asarray(a, np.float32)
     for f in range(4):
-        side, bend = angle[..., 4 * f], np.cumsum(angle[..., 4 * f + 1 : 4 * f + 4], -1)
+        side, bend = angle[4 * f], np.cumsum(angle[4 * f + 1 : 4 * f + 4], 0)
         # A bent finger loses its spread.
-        side = side * np.clip(np.cos(bend[..., 0]), 0, 1)
-        at = np.broadcast_to(person.knuckles[:, None, f], (n, t, 3))
-        points[:, :, 5 + 4 * f] = at
+        side = side * np.clip(np.cos(bend[0]), 0, 1)
+        sine, cosine = np.sin(side), np.cos(side)
+        points[:, 5 + 4 * f] = row(person.knuckles[:, f]).T[:, None]
         for b in range(3):
-            flat = np.cos(bend[..., b])
-            bone = np.stack([-np.sin(side) * flat, np.cos(side) * flat, -np.sin(bend[..., b])], -1)
-            at = at + bone * person.bones[:, None, None, f, b]
-            points[:, :, 6 + 4 * f + b] = at
-    at = np.broadcast_to(person.thumb_root[:, None], (n, t, 3))
-    points[:, :, 1] = at
+            length = row(person.bones[:, f, b])
+            flat = np.cos(bend[b]) * length
+            at, last = points[:, 6 + 4 * f + b], points[:, 5 + 4 * f + b]
+            at[0] = last[0] - sine * flat
+            at[1] = last[1] + cosine * flat
+            at[2] = last[2] - np.sin(bend[b]) * length
+    points[:, 1] = row(person.thumb_root).T[:, None]
     for b in range(3):
-        azimuth, elevation = angle[..., 16 + 2 * b], angle[..., 17 + 2 * b]
-        flat = np.cos(elevation)
-        bone = np.stack([-np.sin(azimuth) * flat, np.cos(azimuth) * flat, -np.sin(elevation)], -1)
-        at = at + bone * person.thumb_bones[:, None, None, b]
-        points[:, :, 2 + b] = at
-    reach_thumb(person, points, shapes[..., TOUCH], shapes[..., BUNCH])
-    points[person.left, ..., 0] *= -1
+        azimuth, elevation = angle[16 + 2 * b], angle[17 + 2 * b]
+        length = row(person.thumb_bones[:, b])
+        flat = np.cos(elevation) * length
+        at, last = points[:, 2 + b], points[:, 1 + b]
+        at[0] = last[0] - np.sin(azimuth) * flat
+        at[1] = last[1] + np.cos(azimuth) * flat
+        at[2] = last[2] - np.sin(elevation) * length
+    reach_thumb(person, points, shapes[TOUCH], shapes[BUNCH])
+    points[0][..., person.left] *= -1
     return points
 
 
 def reach_thumb(person, points, touch, bunch):
     """Draw the thumb's tip to the fingertips (FABRIK, the root stays)."""
     reach = np.clip(np.maximum(touch, bunch), 0, 1)
-    moves = (reach > 0.01).any(1)
+    moves = (reach > 0.01).any(0)
     if not moves.any():
         return
-    chain = points[moves, :, 1:5]
-    length = person.thumb_bones[moves]
-    share = (bunch / np.maximum(touch + bunch, 1e-6))[moves][..., None]
-    index, middle = points[moves, :, 8], points[moves, :, 12]
+    chain = points[:, 1:5, :, moves]
+    length = np.asarray(person.thumb_bones[moves].T, np.float32)
+    share = (bunch / np.maximum(touch + bunch, 1e-6))[:, moves]
+    index, middle = points[:, 8, :, moves].transpose(1, 2, 0), points[:, 12, :, moves].transpose(1, 2, 0)
     goal = index * (1 - 0.5 * share) + middle * 0.5 * share
-    goal = goal + person.flesh[moves, None, None] * np.array([-0.45, -0.5, -0.74], np.float32)
-    goal = chain[:, :, 3] + (goal - chain[:, :, 3]) * reach[moves][..., None]
-    root = chain[:, :, 0].copy()
-    for _ in range(6):
-        chain[:, :, 3] = goal
+    goal += np.array([-0.45, -0.5, -0.74], np.float32)[:, None, None] * person.flesh[moves].astype(np.float32)
+    goal = chain[:, 3] + (goal - chain[:, 3]) * reach[:, moves]
+    root = chain[:, 0].copy()
+    for _ in range(5):
+        chain[:, 3] = goal
         for b in (2, 1, 0):
-            chain[:, :, b] = chain[:, :, b + 1] + towards(chain[:, :, b + 1], chain[:, :, b]) * length[:, None, b, None]
-        chain[:, :, 0] = root
+            chain[:, b] = chain[:, b + 1] + towards(chain[:, b + 1], chain[:, b], 0) * length[b]
+        chain[:, 0] = root
         for b in (0, 1, 2):
-            chain[:, :, b + 1] = chain[:, :, b] + towards(chain[:, :, b], chain[:, :, b + 1]) * length[:, None, b, None]
-    points[moves, :, 1:5] = chain
+            chain[:, b + 1] = chain[:, b] + towards(chain[:, b], chain[:, b + 1], 0) * length[b]
+    points[:, 1:5, :, moves] = chain
 
 
-def towards(a, b):
+def towards(a, b, axis=-1):
     d = b - a
-    return d / np.maximum(np.linalg.norm(d, axis=-1, keepdims=True), 1e-9)
+    return d / np.sqrt(np.maximum((d * d).sum(axis, keepdims=True), 1e-18))
 
 
 def rotation(angles):
     """Matrices (..., 3, 3) from yaw, pitch, roll in radians: first about y, then x, then z."""
-    yaw, pitch, roll = np.moveaxis(angles, -1, 0)
+    return np.stack([np.stack(r, -1) for r in rotation_rows(*np.moveaxis(angles, -1, 0))], -2)
+
+
+def rotation_rows(yaw, pitch, roll):
     cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
-    rows = [
+    return [
         [cr * cy - sr * sp * sy, -sr * cp, cr * sy + sr * sp * cy],
         [sr * cy + cr * sp * sy, cr * cp, sr * sy - cr * sp * cy],
         [-cp * sy, sp, cp * cy],
     ]
-    return np.stack([np.stack(r, -1) for r in rows], -2)
+
+
+def turn(rows, points):
+    """Rotate points (3, ...) by `rotation_rows`."""
+    x, y, z = points
+    return np.stack([a * x + b * y + c * z for a, b, c in rows])

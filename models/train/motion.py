@@ -101,10 +101,13 @@ def smooth(rng, n, channels, low_hz, high_hz):
     """Smooth noise of unit deviation, (n, POSES, channels)."""
     total = np.zeros((n, POSES, channels), np.float32)
     for _ in range(3):
-        hz, phase, size = (rng.random((n, 1, channels), np.float32) for _ in range(3))
-        turns = (low_hz + (high_hz - low_hz) * hz) * TIME[None, :, None] + phase
-        total += np.sin(np.float32(2 * np.pi) * turns) * (0.4 + 0.7 * size)
-    return total * np.float32(1 / 1.1)
+        hz, phase, size = rng.random((3, n, 1, channels), np.float32)
+        turns = np.float32(2 * np.pi) * (low_hz + (high_hz - low_hz) * hz) * TIME[:, None]
+        turns += np.float32(2 * np.pi) * phase
+        np.sin(turns, out=turns)
+        turns *= (0.4 + 0.7 * size) * np.float32(1 / 1.1)
+        total += turns
+    return total
 
 
 def sway(m, amount=1.0):
@@ -262,8 +265,10 @@ def thumbing(off):
         yaw = np.where(view < 0.3, 180 + m.normal(32), m.normal(32))
         pitch = m.normal(24)
         ahead = view > 0.5
-        yaw = np.where(ahead, m.sign() * (90 + m.normal(20)), yaw)
-        pitch = np.where(ahead, -m.uniform(25, 85), pitch)
+        yaw = np.where(ahead, m.sign() * m.uniform(35, 135), yaw)
+        pitch = np.where(ahead, -m.uniform(15, 90), pitch)
+        # Some thumbs stand at right angles to the hand.
+        m.shape[..., hand.THUMB[::2]] += m.uniform(0, 22)[:, None, None]
         m.turn += np.radians(np.stack([yaw, pitch, 0 * yaw], -1))[:, None]
         # A thumb that points along the line of sight says nothing: turn those hands back.
         points = hand.pose(m.person, m.shape[:, -1:])[:, 0]
@@ -954,6 +959,26 @@ def none_grip(rng, n):
     return m
 
 
+def none_opening(rng, n):
+    """Getting a hand ready for a pinch, and letting it go loose again: thumb and index don't touch."""
+    m = Motion(rng, n)
+    opened, closed = grip(m)
+    gripping(m)
+    nearly = m.uniform(0, 0.35)[:, None]
+    loose = m.drawn_shapes(["relaxed", "relaxed", "half-curled"]) * (1 - nearly) + closed * nearly
+    loose[:, hand.TOUCH :] = 0
+    flip = m.chance(0.3)[:, None]
+    a, b = np.where(flip, opened, loose), np.where(flip, loose, opened)
+    took = m.log_uniform(0.12, 0.7)
+    end = m.uniform(-0.7, 0.1)
+    m.shape += a[:, None] + (b - a)[:, None] * blend(end - took, took)[..., None]
+    m.turn += rng.normal(0, 0.2, (n, 1, 3)) * blend(end - took, took)[..., None]
+    carry(m, 0.35)
+    sway(m)
+    cut(m)
+    return m
+
+
 def none_rotate(rng, n):
     """Turning the hand: a key, a knob, palm to back, tilting."""
     m = Motion(rng, n)
@@ -975,7 +1000,7 @@ def none_rotate(rng, n):
 
 
 # Every label and kind of `none` with its share of the windows.
-RECIPES = [(label, label, held(label), 1.0) for label in HELD]
+RECIPES = [(label, label, held(label), 1.6 if label == "thumb-down" else 1.0) for label in HELD]
 RECIPES += [(label, label, swipe(label), 1.25) for label in DIRECTIONS]
 RECIPES += [
     ("wave", "wave", wave, 1.0),
@@ -1017,6 +1042,7 @@ NONE = [
     ("push-not", none_push, 0.6),
     ("arc", none_arc, 0.7),
     ("grip", none_grip, 0.8),
+    ("opening", none_opening, 1.0),
     ("rotate", none_rotate, 0.8),
 ]
 RECIPES += [("none", kind, recipe, 0.75 * share) for kind, recipe, share in NONE]

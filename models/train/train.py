@@ -44,6 +44,8 @@ def arguments():
     p.add_argument("--epochs", type=int, default=20, help="epochs (default %(default)s)")
     p.add_argument("--seed", type=int, default=1, help="seed of generator and weights (default %(default)s)")
     p.add_argument("--threads", type=int, default=1, help="threads that train; one more process generates (default %(default)s)")
+    p.add_argument("--start", type=pathlib.Path, metavar="FILE", help="weights to begin with (.pt of an earlier training)")
+    p.add_argument("--rate", type=float, default=PEAK_RATE, help="highest learning rate (default %(default)s)")
     p.add_argument("-o", "--output", type=pathlib.Path, default=HERE.parent / "gestures.onnx")
     return p.parse_args()
 
@@ -56,11 +58,14 @@ def main():
     torch.manual_seed(args.seed)
     began = time.time()
     net = network.Network(len(LABELS), len(KINDS))
+    if args.start:
+        weights = torch.load(args.start, weights_only=True)
+        net.load_state_dict({name: w for name, w in weights.items() if not name.startswith("kinds")}, strict=False)
     shipped = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("kinds"))
     print(f"{shipped} parameters, {args.epochs} epochs of {args.windows} windows, seed {args.seed}", flush=True)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.02)
     steps = args.epochs * (2 * args.windows // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, total_steps=steps, pct_start=0.15)
     loss_of = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
     loss_of_kind = nn.CrossEntropyLoss()
 
@@ -107,6 +112,8 @@ def main():
         "trained_on": f"{args.epochs * args.windows} synthetic windows (and their mirror images) of models/train/generator.py",
     }
     network.export(net, args.output, LABELS, metadata)
+    # For training on from here.
+    torch.save(net.state_dict(), args.output.with_suffix(".pt"))
     agree(net, args.output, checking[0][:200])
     print(f"{args.output}: {args.output.stat().st_size / 1e3:.0f} kB, {(time.time() - began) / 60:.1f} min")
 
