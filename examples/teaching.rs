@@ -90,9 +90,8 @@ fn see(take: Take, classifier: &mut Classifier) -> Result<Seen, Box<dyn Error>> 
     let first = (take.poses.len().saturating_sub(LOOKED_AT)).max(Window::MIN_POSES - 1);
     let mut descriptors = Vec::new();
     for last in first..take.poses.len() {
-        classifier.score_points(&window(&take.poses, last))?;
-        let mut descriptor = vec![0.0; classifier.features().len()];
-        descriptor::describe(classifier.features(), &mut descriptor);
+        let mut descriptor = vec![0.0; descriptor::len(classifier)];
+        descriptor::of_window(&window(&take.poses, last), classifier, &mut descriptor)?;
         descriptors.push(descriptor);
     }
     Ok(Seen { take, descriptors })

@@ -151,7 +151,7 @@ fn a_gesture_is_recorded_learned_recognised_and_forgotten() {
 
     let poses = school.poses(
         "poses.ndjson",
-        "seed 3; rock 1.5s; wait 1s; fist 1.5s; wait 1s; rock 2.5s; hide 1s",
+        "seed 3; rock 1.5s; wait 1s; fist 1.5s; wait 1s; rock 1.2s; hide 1s",
     );
     let events = school.does(&["classify", "--poses", utf8(&poses)]);
     assert_eq!(started(&events), ["horns", "fist", "horns"]);

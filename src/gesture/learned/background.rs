@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::descriptor;
-use super::descriptor::describe;
 use crate::camera::synthetic::{Script, Synthetic, Truth};
-use crate::gesture::{Classifier, ScoreError};
+use crate::gesture::{Classifier, Kind, ScoreError};
 use crate::pose::FramePoses;
 use crate::window::{Grid, GridParams, Handover, WINDOW_LEN, Window};
 
@@ -30,7 +29,7 @@ impl Background {
     /// [`ScoreError`] when the classifier fails.
     pub fn of(classifier: &mut Classifier) -> Result<Self, ScoreError> {
         let mut background = Self {
-            len: classifier.features().len(),
+            len: descriptor::len(classifier),
             descriptors: Vec::new(),
             doing: Vec::new(),
         };
@@ -70,11 +69,8 @@ impl Background {
                     return;
                 };
                 window.copy_into(&mut points);
-                match classifier.score_points(&points) {
-                    Ok(_) => {
-                        let doing = doing(&truth, pose.t);
-                        self.push(classifier.features(), doing);
-                    }
+                match self.push(&points, classifier) {
+                    Ok(()) => self.doing.push(doing(&truth, pose.t)),
                     Err(error) => failed = Err(error),
                 }
             });
@@ -82,21 +78,24 @@ impl Background {
         failed
     }
 
-    fn push(&mut self, features: &[f32], doing: &'static str) {
+    fn push(
+        &mut self,
+        points: &[f32; WINDOW_LEN],
+        classifier: &mut Classifier,
+    ) -> Result<(), ScoreError> {
         let start = self.descriptors.len();
         self.descriptors.resize(start + self.len, 0.0);
-        describe(features, &mut self.descriptors[start..]);
-        self.doing.push(doing);
+        descriptor::of_window(points, classifier, &mut self.descriptors[start..])
     }
 
-    /// How far each window of it is from the nearest of `prototypes`, and what the hand was
+    /// How far each window of it is from the nearest of a gesture's `prototypes`, and what the hand was
     /// doing, nearest first.
     #[must_use]
-    pub fn distances(&self, prototypes: &[f32]) -> Vec<(f32, &'static str)> {
+    pub fn distances(&self, kind: Kind, prototypes: &[f32]) -> Vec<(f32, &'static str)> {
         let descriptors = self.descriptors.chunks_exact(self.len.max(1));
         let doing = self.doing.iter().copied();
         let mut distances: Vec<(f32, &'static str)> = descriptors
-            .map(|descriptor| descriptor::nearest(descriptor, prototypes))
+            .map(|d| descriptor::nearest(descriptor::part(kind, d), prototypes))
             .zip(doing)
             .collect();
         distances.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -14,7 +14,7 @@ use crate::gesture::Kind;
 const SUFFIX: &str = ".gesture.json";
 
 const FORMAT: &str = "palmd gesture";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A file of this length is no gesture's; the largest that is learned has a tenth of it.
 const MAX_BYTES: u64 = 64 << 20;
@@ -30,9 +30,9 @@ pub struct Gesture {
     pub takes: usize,
     /// A window that is nearer to a prototype than this counts as the gesture.
     pub radius: f32,
-    /// Length of a descriptor.
+    /// Length of a prototype.
     pub features: usize,
-    /// Descriptors of the takes' windows, one after the other.
+    /// The [part](descriptor::part) that counts of the descriptors of the takes' windows, one after the other.
     pub prototypes: Vec<f32>,
 }
 
@@ -236,7 +236,8 @@ impl Gesture {
     /// How far a window is from the nearest prototype, in radii. Allocates nothing.
     #[must_use]
     pub fn distance(&self, descriptor: &[f32]) -> f32 {
-        descriptor::nearest(descriptor, &self.prototypes) / self.radius
+        let part = descriptor::part(self.kind, descriptor);
+        descriptor::nearest(part, &self.prototypes) / self.radius
     }
 
     /// The prototypes one by one.
@@ -291,7 +292,7 @@ mod tests {
         refused(&good[..good.len() / 2], MODEL, 2, "cut off");
         refused("", MODEL, 2, "cut off");
         for (from, to, told) in [
-            ("\"version\":1", "\"version\":2", "version 2"),
+            ("\"version\":2", "\"version\":1", "version 1"),
             ("palmd gesture", "palmd takes", "palmd takes"),
             ("\"star\"", "\"moon\"", "the gesture \"moon\""),
             ("0.25", "-1", "radius -1"),
@@ -306,6 +307,13 @@ mod tests {
 
     #[test]
     fn distances_are_in_radii() {
-        assert!((gesture().distance(&[1.0, 0.5]) - 2.0).abs() < 1e-5);
+        let (whole, newest) = ([1.0, 0.5], [0.6, 0.8]);
+        let descriptor = [whole, newest].concat();
+        assert!((gesture().distance(&descriptor) - 2.0).abs() < 1e-5);
+        let held = Gesture {
+            kind: Kind::Shape,
+            ..gesture()
+        };
+        assert_eq!(held.distance(&descriptor), 0.0);
     }
 }

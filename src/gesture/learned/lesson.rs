@@ -123,11 +123,16 @@ impl Lesson {
                 takes: takes.len(),
             });
         }
+        let moves = takes.iter().filter(|take| take.kind() == Kind::Movement);
+        let kind = kind.unwrap_or(match moves.count() * 2 > takes.len() {
+            true => Kind::Movement,
+            false => Kind::Shape,
+        });
         let mut known = vec![0; classifier.labels().len()];
-        let mut examples = Vec::with_capacity(takes.len());
+        let mut descriptors = Vec::with_capacity(takes.len());
         for take in takes {
             let mut sure = vec![0; known.len()];
-            examples.push(descriptor::of_take(take, classifier, |probabilities| {
+            descriptors.push(descriptor::of_take(take, classifier, |probabilities| {
                 for (sure, &p) in sure.iter_mut().zip(probabilities) {
                     *sure += usize::from(p > SURE);
                 }
@@ -136,15 +141,11 @@ impl Lesson {
                 *known += usize::from(sure * 2 > WINDOWS);
             }
         }
-        let moves = takes.iter().filter(|take| take.kind() == Kind::Movement);
-        let kind = kind.unwrap_or(match moves.count() * 2 > takes.len() {
-            true => Kind::Movement,
-            false => Kind::Shape,
-        });
         let features = classifier.features().len();
+        let examples = examples(kind, &descriptors, features);
         let mut unlikeness = unlikeness(&examples, features);
         let prototypes = examples.concat();
-        let beside = background.distances(&prototypes);
+        let beside = background.distances(kind, &prototypes);
         let farthest = unlikeness.iter().copied().fold(LEAST_UNLIKENESS, f32::max);
         let share = (beside.len() as f32 * BACKGROUND_SHARE) as usize;
         let free = beside.get(share).map_or(f32::INFINITY, |&(d, _)| d);
@@ -172,7 +173,7 @@ impl Lesson {
             .map(|other| {
                 (
                     Arc::clone(&other.label),
-                    Neighbour::of(&gesture, &examples, other),
+                    Neighbour::of(&gesture, &descriptors, other),
                 )
             })
             .collect();
@@ -234,22 +235,31 @@ struct Neighbour {
 }
 
 impl Neighbour {
-    fn of(gesture: &Gesture, examples: &[Vec<f32>], other: &Gesture) -> Self {
+    /// A shape and a movement are held against each other as the other one is recognised.
+    fn of(gesture: &Gesture, descriptors: &[Vec<f32>], other: &Gesture) -> Self {
         let features = gesture.features;
+        let examples = examples(other.kind, descriptors, features);
         let is_other = |take: &&Vec<f32>| middle(take, &other.prototypes, features) <= other.radius;
-        let covered = other
-            .each_prototype()
-            .filter(|p| gesture.distance(p) <= 1.0);
-        let apart = other
-            .each_prototype()
-            .map(|p| nearest(p, &gesture.prototypes));
-        let apart = apart.fold(f32::INFINITY, f32::min);
+        let prototypes = examples.concat();
+        let apart = other.each_prototype().map(|p| nearest(p, &prototypes));
+        let apart: Vec<f32> = apart.collect();
+        let within = |d: &&f32| other.kind == gesture.kind && **d <= gesture.radius;
+        let covered = apart.iter().filter(within).count();
+        let apart = apart.into_iter().fold(f32::INFINITY, f32::min);
         Self {
             distance: apart / gesture.radius.max(other.radius),
             takes: examples.iter().filter(is_other).count(),
-            covers: covered.count() as f32 > MAX_TAKEN_FOR * (other.takes * WINDOWS) as f32,
+            covers: covered as f32 > MAX_TAKEN_FOR * (other.takes * WINDOWS) as f32,
         }
     }
+}
+
+/// The takes as gestures of a kind are compared.
+fn examples(kind: Kind, descriptors: &[Vec<f32>], features: usize) -> Vec<Vec<f32>> {
+    let takes = descriptors.iter();
+    takes
+        .map(|d| descriptor::parts(kind, d, features))
+        .collect()
 }
 
 /// How far each take is from the others.

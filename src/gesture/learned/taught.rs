@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Gesture;
-use super::descriptor::describe;
+use super::descriptor;
 use crate::gesture::{Classifier, Score, ScoreError};
 use crate::window::{WINDOW_LEN, Window};
 
@@ -35,7 +35,7 @@ impl Taught {
         let learned = gestures.iter().map(|gesture| Arc::clone(&gesture.label));
         let labels: Vec<_> = classifier.labels().iter().cloned().chain(learned).collect();
         Self {
-            descriptor: vec![0.0; classifier.features().len()],
+            descriptor: vec![0.0; descriptor::len(&classifier)],
             scores: vec![0.0; labels.len()],
             labels,
             classifier,
@@ -60,16 +60,11 @@ impl Taught {
     /// # Errors
     /// [`ScoreError`] when the network fails or gives no probabilities.
     pub fn score_points(&mut self, points: &[f32; WINDOW_LEN]) -> Result<&[f32], ScoreError> {
-        self.classifier.score_points(points)?;
-        Ok(self.with_learned())
-    }
-
-    fn with_learned(&mut self) -> &[f32] {
-        let known = self.classifier.probabilities();
         if self.gestures.is_empty() {
-            return known;
+            return self.classifier.score_points(points);
         }
-        describe(self.classifier.features(), &mut self.descriptor);
+        descriptor::of_window(points, &mut self.classifier, &mut self.descriptor)?;
+        let known = self.classifier.probabilities();
         let radii = |g: &Gesture| g.distance(&self.descriptor);
         // Not the nearest in radii: those say what is no gesture, and choose worse among several.
         let distances = self.gestures.iter().map(|g| radii(g) * g.radius);
@@ -82,7 +77,7 @@ impl Taught {
         }
         of_learned.fill(0.0);
         of_learned[nearest] = probability;
-        &self.scores
+        Ok(&self.scores)
     }
 }
 
@@ -92,8 +87,9 @@ impl Score for Taught {
     }
 
     fn score(&mut self, window: &Window) -> Result<&[f32], ScoreError> {
-        self.classifier.score(window)?;
-        Ok(self.with_learned())
+        let mut points = [0.0; WINDOW_LEN];
+        window.copy_into(&mut points);
+        self.score_points(&points)
     }
 }
 

@@ -48,7 +48,9 @@ impl Verdicts {
     ) -> Result<Verdict, ScoreError> {
         let kind = take.kind();
         let example = descriptor::of_take(take, classifier, |_| {})?;
-        let verdict = self.verdict(kind, &example, classifier.features().len());
+        let features = classifier.features().len();
+        let example = descriptor::parts(kind, &example, features);
+        let verdict = self.verdict(kind, &example, features);
         if keep || verdict == Verdict::Good {
             self.kinds.push(kind);
             self.examples.push(example);
