@@ -50,10 +50,11 @@ test-arm: models ## all tests, built for ARM and run under an emulator
 count-arm: models ## instructions that an inference takes on ARM, beside XNNPACK's
 	cross/count/count.py
 
-train: setup ## train the gesture classifier anew
+train: setup ## train the gesture classifier anew; writes docs/model-card.md
 	python3 -m venv models/.cache/train
 	models/.cache/train/bin/pip install -q -r models/train/requirements.txt
 	models/.cache/train/bin/python models/train/train.py
+	models/.cache/train/bin/python models/train/card.py
 
 EVALUATE := evaluate/.cache/python
 

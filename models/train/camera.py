@@ -84,6 +84,7 @@ def estimate(m, exact):
     own = lasting(drawn(63, POSES, n), memory) * rest[:, None, None]
     jitter = np.tensordot(kept.T, parts, 1) + own
     level = np.exp(law["intercept"] + law["log_size"] * np.log(size) + law["spread"] * rng.normal(0, 1, n)) * rng.uniform(0.6, 2.5, n)
+    level *= np.where(rng.random(n) < 0.35, rng.uniform(1, 4.5, n), 1.0)
     jitter *= row(level) * np.exp(np.minimum(law["speed"] * 15 * step, 1.5))
     error = (jitter + row(bias)[:, None]).reshape(21, 3, POSES, n)
     # Errors were measured with the thumb's side as x.
@@ -95,8 +96,9 @@ def estimate(m, exact):
     # Depth is the estimator's guess: its scale is off, and some poses lie almost flat.
     low, middle, high = MEASURED["depth_gain"]
     gain = rng.triangular(min(low, 0.5), middle, max(high, 1.3), n)
-    gain = np.where(rng.random(n) < 0.12, gain * rng.uniform(0, 0.3, n), gain)
+    gain = np.where(rng.random(n) < 0.15, gain * rng.uniform(0, 0.3, n), gain)
     out[2] = exact[2] * row(gain) + error[:, 2] * size
+    out[2] *= row(rng.random(n) > 0.08)
     out[2] -= out[2, :1].copy()
 
     # Single poses that are wrong altogether, and poses that are missing: the daemon draws a line across.

@@ -66,6 +66,8 @@ SHAPES = {
     "victory": shape(STRAIGHT, STRAIGHT, FOLDED, FOLDED, THUMB_IN, (12, -8, -2, -4)),
     "ok": shape((52, 58, 28), (16, 14, 8), (8, 10, 6), (4, 8, 6), (38, 34, 22, 36, 8, 30), (2, 1, -6, -14), touch=1.0),
     "i-love-you": shape(STRAIGHT, FOLDED, FOLDED, STRAIGHT, THUMB_OUT, (6, 1, -2, -12)),
+    "flat-palm": shape(STRAIGHT, STRAIGHT, STRAIGHT, STRAIGHT, THUMB_ALONG, TOGETHER),
+    "loose-palm": shape((12, 14, 8), (12, 14, 8), (12, 16, 8), (12, 16, 10), (40, 20, 30, 18, 24, 14), (6, 1, -4, -9)),
     # Shapes that are not ours.
     "relaxed": shape((22, 30, 16), (28, 36, 18), (32, 40, 20), (34, 38, 20), THUMB_ALONG, (3, 0, -2, -5)),
     "half-curled": shape((45, 55, 30), (50, 60, 32), (52, 62, 34), (52, 60, 32), (36, 26, 18, 28, 4, 24), TOGETHER),

@@ -19,8 +19,8 @@ YAW, PITCH, ROLL = 0, 1, 2
 
 # The shapes of each label that is held, as people make them.
 HELD = {
-    "open-palm": ["open-palm"],
-    "fist": ["fist", "fist", "loose-fist", "side-fist"],
+    "open-palm": ["open-palm", "open-palm", "flat-palm", "loose-palm"],
+    "fist": ["fist", "fist", "loose-fist", "loose-fist", "side-fist"],
     "point-up": ["point", "point", "loose-point"],
     "thumb-up": ["thumb"],
     "thumb-down": ["thumb"],
@@ -30,7 +30,7 @@ HELD = {
 }
 KNOWN = [names[0] for names in HELD.values()]
 OTHER = [
-    "relaxed", "half-curled", "call", "horns", "three", "three-thumb", "four", "little", "middle",
+    "relaxed", "half-curled", "call", "horns", "three", "three-thumb", "little", "middle",
     "claw", "hook", "cup", "pinched", "bunched", "gap", "wide-gap",
     "loose-pinched", "loose-gap",
 ]  # fmt: skip
@@ -124,19 +124,20 @@ def sway(m, amount=1.0):
 def carry(m, p=0.45):
     """Some hands are carried about while they hold a shape: drift, wander, a slow turn."""
     rng, n = m.rng, m.n
-    drift = rng.normal(0, 1, (n, 1, 3)) * (m.chance(p * 0.5) * m.log_uniform(0.05, 0.9))[:, None, None]
+    drift = rng.normal(0, 1, (n, 1, 3)) * (m.chance(p * 0.5) * m.log_uniform(0.05, 0.6))[:, None, None]
     m.move += drift * TIME[None, :, None]
     wander = (m.chance(p * 0.7) * m.log_uniform(0.03, 0.45))[:, None, None]
-    m.move += smooth(rng, n, 3, 0.2, 0.9) * wander
+    # Slow enough not to draw circles.
+    m.move += smooth(rng, n, 3, 0.15, 0.45) * wander
     m.grow += smooth(rng, n, 1, 0.15, 0.6)[..., 0] * (m.chance(p * 0.5) * m.log_uniform(0.01, 0.12))[:, None]
     wobble = (m.chance(p * 0.7) * m.log_uniform(0.04, 0.3))[:, None, None]
     m.turn += smooth(rng, n, 3, 0.2, 0.9) * wobble
 
 
-def face(m, roll=28, yaw=38, pitch=22, back=0.2):
+def face(m, roll=28, yaw=35, pitch=22, back=0.2):
     """Upright-ish towards the camera; some show the back of the hand. Degrees."""
     base = np.stack([m.normal(yaw), m.normal(pitch) - 6, m.normal(roll)], -1)
-    base = np.clip(base, [-70, -50, -58], [70, 45, 58])
+    base = np.clip(base, [-64, -50, -58], [64, 45, 58])
     base[m.chance(back), YAW] += 180
     m.turn += np.radians(base)[:, None]
 
@@ -183,26 +184,27 @@ def cut(m, latest=None, p=0.3):
 
 
 def holds_known_shape(m):
-    """Whether a known shape, the right way up, has been still for the last half second: never `none`."""
-    last = m.shape[:, -7:]
+    """Whether a known shape is shown, the right way up, and has been for a moment: never `none`."""
+    last = m.shape[:, -3:]
     bend = last[..., hand.MCP] + last[..., hand.PIP]
-    steady = (np.ptp(bend, axis=1) < 45).all(1)
+    steady = (np.ptp(bend, axis=1) < 30).all(1)
     bend = bend.mean(1)
     straight, folded = bend < 55, bend > 125
     last = last.mean(1)
     thumb_out = last[:, 18] > 12
     ok = (last[:, hand.TOUCH] > 0.6) & straight[:, 2] & straight[:, 3]
     point = straight[:, 0] & folded[:, 1:].all(1)
-    palm = straight.all(1) & thumb_out
+    # Where a flat hand's thumb lies, the estimator can't tell.
+    palm = straight.all(1)
     victory = straight[:, :2].all(1) & folded[:, 2:].all(1)
     love = straight[:, 0] & straight[:, 3] & folded[:, 1] & folded[:, 2] & thumb_out
     fist = folded.all(1)
-    turn = m.turn[:, -7:].mean(1)
+    turn = m.turn[:, -3:].mean(1)
     roll = np.abs((turn[:, ROLL] + np.pi) % (2 * np.pi) - np.pi)
     upright = (roll < np.radians(75)) & (np.abs(turn[:, PITCH]) < np.radians(62))
     facing = np.abs(np.cos(turn[:, YAW])) > 0.3
     thumb = fist & (last[:, 18] > 40)
-    slow = np.linalg.norm(m.move[:, -1, :2] - m.move[:, -7, :2], axis=-1) < 0.4
+    slow = np.linalg.norm(m.move[:, -1, :2] - m.move[:, -3, :2], axis=-1) < 0.16
     shown = (upright & (fist | point)) | (upright & facing & (palm | victory | love | ok)) | thumb
     return steady & slow & shown
 
@@ -210,13 +212,14 @@ def holds_known_shape(m):
 # ---- held shapes ------------------------------------------------------------------------------------------
 
 
-def hold(rng, n, shapes, orient):
-    """A shape taken up some time ago and held, still or carried about."""
+def hold(rng, n, shapes, orient, sooner=0.35):
+    """A shape taken up some time ago, `sooner` of them a moment ago, and held, still or carried about."""
     m = Motion(rng, n)
     loose = m.uniform(3, 11)
     m.shape += (np.stack([SHAPES[s] for s in rng.choice(shapes, n)]) + noise_of_shape(m, loose))[:, None]
     orient(m)
-    held = m.uniform(0.45, 3.2)
+    # How long a shape must be held is for the rules to say.
+    held = np.where(m.chance(sooner), m.uniform(0.08, 0.5), m.uniform(0.4, 3.2))
     before = m.drawn_shapes(["relaxed", "half-curled", "open-palm", "fist", "point", "four", "cup"], [0.4, 0.2, 0.12, 0.12, 0.06, 0.05, 0.05])
     arrive(m, held, before)
     carry(m)
@@ -226,12 +229,12 @@ def hold(rng, n, shapes, orient):
     return m
 
 
-def nudge(m, p=0.25):
+def nudge(m, p=0.45):
     """Strokes that are none, made with a shape held: small, slow or long past."""
     kind = m.rng.choice(3, m.n)
     duration = np.choose(kind, [m.uniform(0.3, 0.8), m.uniform(0.9, 2.0), m.uniform(0.3, 0.8)])
-    reach = np.choose(kind, [m.log_uniform(0.05, 0.33), m.uniform(0.15, 0.7) * duration, m.log_uniform(0.6, 2.5)])
-    end = np.choose(kind, [m.uniform(-1.2, 0.1), m.uniform(-0.6, 0.6), m.uniform(-1.8, -1.0)])
+    reach = np.choose(kind, [m.log_uniform(0.05, 0.33), m.uniform(0.15, 0.6) * duration, m.log_uniform(0.6, 2.5)])
+    end = np.choose(kind, [m.uniform(-1.2, 0.1), m.uniform(-0.6, 0.6), m.uniform(-1.8, -0.95)])
     slow_stroke(m, m.uniform(-180, 180), m.chance(p) * reach, end - duration, duration)
 
 
@@ -307,7 +310,8 @@ def held(label):
         "thumb-up": thumbing(within(45)),
         "thumb-down": thumbing(around(180, 45)),
     }.get(label, face)
-    return lambda rng, n: hold(rng, n, HELD[label], orient)
+    # An `ok` that was made a moment ago is a pinch.
+    return lambda rng, n: hold(rng, n, HELD[label], orient, 0.0 if label == "ok" else 0.35)
 
 
 def none_other_shape(rng, n):
@@ -350,7 +354,7 @@ def none_edge_on(rng, n):
 
     def orient(m):
         edge = m.chance(0.5)
-        yaw = np.where(edge, m.sign() * m.uniform(80, 100), m.uniform(-40, 40))
+        yaw = np.where(edge, m.sign() * m.uniform(84, 96), m.uniform(-40, 40))
         pitch = np.where(edge, m.uniform(-30, 30), -m.uniform(70, 105))
         m.turn += np.radians(np.stack([yaw, pitch, m.uniform(-90, 90)], -1))[:, None]
 
@@ -362,7 +366,7 @@ def none_between(rng, n):
     m = Motion(rng, n)
     a = m.drawn_shapes(KNOWN)
     b = m.drawn_shapes(["half-curled", "claw", "cup", "fist", "open-palm", "relaxed"])
-    w = m.uniform(0.45, 0.7)[:, None]
+    w = m.uniform(0.4, 0.6)[:, None]
     m.shape += (a * (1 - w) + b * w)[:, None]
     anyhow(m, 0.75)
     arrive(m, m.uniform(0.3, 3), m.drawn_shapes(OTHER))
@@ -377,7 +381,7 @@ def none_just_formed(rng, n):
     m = Motion(rng, n)
     m.shape += m.drawn_shapes(KNOWN)[:, None]
     face(m)
-    arrive(m, m.uniform(-0.3, 0.07), m.drawn_shapes(["relaxed", "half-curled", "cup", "claw", "four"]))
+    arrive(m, m.uniform(-0.35, -0.04), m.drawn_shapes(["relaxed", "half-curled", "cup", "claw", "four"]))
     carry(m)
     sway(m)
     cut(m)
@@ -387,18 +391,19 @@ def none_just_formed(rng, n):
 def none_chain(rng, n):
     """One shape after another, none of them held: counting, signing, talking with the hands."""
     m = Motion(rng, n)
-    names = KNOWN + OTHER[:16]
+    names = KNOWN + OTHER[:15]
     m.shape += m.drawn_shapes(names)[:, None]
     anyhow(m, 0.75)
-    at = np.full(n, -2.2)
-    restless = m.log_uniform(0.02, 0.9)
-    for _ in range(7):
-        took = m.uniform(0.12, 0.35)
+    steps = [(m.uniform(0.12, 0.35), m.uniform(0.0, 0.2)) for _ in range(7)]
+    # The last shape is on its way, or only just there.
+    at = m.uniform(-0.02, 0.3) - sum(took + pause for took, pause in steps) + steps[-1][1]
+    restless = m.log_uniform(0.02, 0.4)
+    for took, pause in steps:
         w = blend(at, took)[..., None]
         m.shape[:] = m.shape * (1 - w) + m.drawn_shapes(names)[:, None] * w
         m.turn += rng.normal(0, 0.3, (n, 1, 3)) * w
         m.move += rng.normal(0, 0.5, (n, 1, 3)) * restless[:, None, None] * w
-        at = at + took + m.uniform(0.0, 0.2)
+        at = at + took + pause
     sway(m)
     cut(m)
     return m
@@ -433,7 +438,11 @@ def none_talk(rng, n):
     m = Motion(rng, n)
     m.shape += m.drawn_shapes(SWIPING + ["pinched", "gap", "claw"])[:, None]
     anyhow(m, 0.65)
-    m.move += smooth(rng, n, 3, 0.15, 1.1) * m.log_uniform(0.08, 0.7)[:, None, None]
+    # Long ways are slow ways: a quick long one is a stroke, whoever makes it.
+    size = m.log_uniform(0.08, 0.7)
+    for far in (True, False):
+        way = smooth(rng, n, 3, 0.15, 0.4 if far else 1.1)
+        m.move += way * np.where((size > 0.25) == far, size, 0)[:, None, None]
     m.turn += smooth(rng, n, 3, 0.2, 1.2) * m.log_uniform(0.1, 0.55)[:, None, None]
     m.grow += smooth(rng, n, 1, 0.2, 0.8)[..., 0] * m.log_uniform(0.02, 0.12)[:, None]
     m.shape[..., :22] += smooth(rng, n, 22, 0.2, 1.2) * m.uniform(2, 18)[:, None, None]
@@ -463,7 +472,7 @@ def none_glitch(rng, n):
 
 # ---- strokes ---------------------------------------------------------------------------------------------
 
-def swiping(m, upright=0.55):
+def swiping(m, upright=0.65):
     """The shape and orientation of a hand that strokes."""
     a = m.drawn_shapes(SWIPING, SWIPING_SHARE, 9.0)
     m.shape += a[:, None]
@@ -486,7 +495,7 @@ def stroke(m, degrees, reach, start, duration, style=None):
     m.move += along * w * travel[:, None, None]
     arc = bump(start, duration)[..., None] * (travel * m.normal(0.14))[:, None, None]
     m.move += across * arc
-    m.move[..., 2] += arc[..., 0] * m.normal(0.8)[:, None] + w[..., 0] * (travel * m.normal(0.3))[:, None]
+    m.move[..., 2] += arc[..., 0] * m.normal(0.8)[:, None] + w[..., 0] * (travel * m.normal(0.45))[:, None]
     # The fingers sweep: about the line of sight and the forearm for left and right, up and down by the wrist.
     sweep = np.clip(reach * by_wrist, -0.3, 1.7)[:, None] * w[..., 0]
     centred = sweep - 0.5 * sweep[:, -1:]
@@ -508,11 +517,11 @@ def progress(m, start, duration):
     return (1 - even) * bell + even * u
 
 
-def timing(m, slowest=0.8, quickest=0.26, nearest=0.62, farthest=3.7):
-    """Duration and reach of people's strokes: 1.6 to 8 hand lengths a second."""
+def timing(m, slowest=0.95, quickest=0.26, nearest=0.6, farthest=3.7):
+    """Duration and reach of people's strokes: 1.2 to 8 hand lengths a second."""
     duration = m.uniform(quickest, slowest)
     reach = m.log_uniform(nearest, farthest)
-    reach = np.clip(reach, 1.55 * duration, 8.0 * duration)
+    reach = np.clip(reach, 1.2 * duration, 8.0 * duration)
     return duration, np.maximum(reach, nearest)
 
 
@@ -527,15 +536,16 @@ def swipe(label):
     def recipe(rng, n):
         m = Motion(rng, n)
         swiping(m)
-        degrees = DIRECTIONS[label] + np.clip(m.normal(11), -25, 25)
+        degrees = DIRECTIONS[label] + np.clip(m.normal(11), -24, 24)
         duration, reach = timing(m)
         end = m.uniform(-0.52, 0.05)
         start = end - duration
         stroke(m, degrees, reach, start, duration)
         about_stroke(m, degrees, reach, start, end)
-        morph(m, 0.2)
+        morph(m)
+        restless_fingers(m)
         sway(m)
-        cut(m, latest=start + 0.12 * duration)
+        cut(m, latest=start + 0.12 * duration, p=0.45)
         return m
 
     return recipe
@@ -544,18 +554,24 @@ def swipe(label):
 def about_stroke(m, degrees, reach, start, end):
     """What people do before and after a stroke: prepare the other way, come back, drop, or stay."""
     prepare = m.chance(0.55) * m.uniform(0.15, 1.0) * reach
-    took = np.maximum(m.uniform(0.28, 0.9), prepare / 2.6)
+    took = np.maximum(m.uniform(0.28, 0.9), prepare / 1.4)
     before = start - took - m.chance(0.5) * m.uniform(0, 0.4)
     slow_stroke(m, degrees + 180 + m.normal(25), prepare, before, took)
     # The stroke's shape and orientation are often taken up on the way.
     rest = (1 - blend(before, took))[..., None] * m.chance(0.55)[:, None, None]
     m.shape[:] = m.shape * (1 - rest) + m.drawn_shapes(["relaxed", "half-curled"])[:, None] * rest
     m.turn += m.rng.normal(0, 0.35, (m.n, 1, 3)) * rest
-    back = m.chance(0.4) * m.uniform(0.2, 1.0) * reach
-    took = np.maximum(m.uniform(0.4, 1.1), back / 2.5)
+    back = m.chance(0.45) * m.uniform(0.2, 1.1) * reach
+    took = np.maximum(m.uniform(0.35, 1.1), back / np.where(m.chance(0.3), m.uniform(2.5, 6), 2.5))
     slow_stroke(m, degrees + 180 + m.normal(25), back, end + m.uniform(0.02, 0.4), took)
     drop = m.chance(0.15) * m.log_uniform(0.5, 2.5)
     slow_stroke(m, -90 + m.normal(20), drop, end + m.uniform(0.05, 0.4), m.uniform(0.4, 0.9))
+
+
+def restless_fingers(m, p=0.3):
+    """Fingers that play on the way, whatever the hand does."""
+    play = (m.chance(p) * m.log_uniform(5, 28))[:, None, None]
+    m.shape[..., :22] += smooth(m.rng, m.n, 22, 0.4, 3.0) * play
 
 
 def slow_stroke(m, degrees, reach, start, duration):
@@ -576,14 +592,14 @@ def none_swipe(kind):
         end = m.uniform(-0.6, 0.05)
         if kind == "slow":
             duration = m.uniform(0.9, 2.4)
-            reach = m.uniform(0.15, 0.75) * duration
+            reach = m.uniform(0.15, 0.6) * duration
             end = m.uniform(-0.6, 0.6)
         elif kind == "small":
             reach = m.log_uniform(0.06, 0.36)
         elif kind == "slanting":
-            degrees = rng.choice([45.0, 135.0, -45.0, -135.0], n) + m.uniform(-8, 8)
+            degrees = rng.choice([45.0, 135.0, -45.0, -135.0], n) + m.uniform(-5, 5)
         elif kind == "begun":
-            end = duration * m.uniform(0.62, 1.1)
+            end = duration * m.uniform(0.68, 1.1)
         elif kind in ("past", "returned"):
             end = m.uniform(-1.7, -0.98)
         start = end - duration
@@ -591,7 +607,7 @@ def none_swipe(kind):
         if kind == "returned":
             pause = m.uniform(0.0, 0.3)
             back = reach * m.uniform(0.6, 1.1)
-            took = np.clip(back / m.uniform(0.9, 2.4), 0.35, 1.3)
+            took = np.clip(back / m.uniform(0.7, 1.5), 0.45, 1.5)
             # It has only just come back.
             took = np.maximum(took, -0.35 - end - pause)
             stroke(m, degrees + 180 + m.normal(15), back, end + pause, took)
@@ -600,6 +616,7 @@ def none_swipe(kind):
         else:
             about_stroke(m, degrees, reach, start, end)
         morph(m)
+        restless_fingers(m)
         sway(m)
         cut(m)
         return m
@@ -636,7 +653,7 @@ def none_ready(rng, n):
         m.shape[:] = before * (1 - w) + m.shape * w
         m.turn -= rng.normal(0, 0.4, (n, 1, 3)) * (1 - w)
         angle = np.radians(rng.choice([0.0, 90.0, 180.0, -90.0], n) + m.normal(25))
-        reach = took * m.uniform(0.3, 1.9)
+        reach = took * m.uniform(0.2, 0.8)
         m.move -= np.stack([np.cos(angle), np.sin(angle), m.normal(0.2)], -1)[:, None] * (1 - w) * reach[:, None, None]
     sway(m)
     cut(m)
@@ -654,7 +671,8 @@ def none_wag(rng, n):
     hz = np.where(palm & m.chance(0.3), m.uniform(0.25, 0.6), m.uniform(0.5, 3.6))
     phase = np.sin(2 * np.pi * (hz[:, None] * TIME + m.uniform(0, 1)[:, None]))
     phase = np.sign(phase) * np.abs(phase) ** m.uniform(0.5, 1.2)[:, None]
-    fade = blend(m.uniform(-3.5, -0.9), m.uniform(0.1, 0.4)) * (1 - blend(m.uniform(-0.5, 1.5), m.uniform(0.1, 0.4)))
+    # One way alone would be a stroke.
+    fade = blend(np.minimum(m.uniform(-3.5, -0.9), -1.3 / hz), m.uniform(0.1, 0.4)) * (1 - blend(m.uniform(-0.5, 1.5), m.uniform(0.1, 0.4)))
     size = m.log_uniform(0.08, 1.0)[:, None] * fade
     along = np.stack([np.cos(angle), np.sin(angle), m.normal(0.3)], -1)[:, None]
     by_wrist = m.uniform(0, 1)[:, None]
@@ -672,7 +690,7 @@ def none_passing(rng, n):
     m.shape += m.drawn_shapes(SWIPING + ["pinched"])[:, None]
     anyhow(m, 0.5)
     angle = m.uniform(0, 2 * np.pi)
-    speed = m.log_uniform(0.15, 1.4)
+    speed = m.log_uniform(0.15, 0.8)
     m.move += np.stack([np.cos(angle), np.sin(angle), m.normal(0.2)], -1)[:, None] * (speed[:, None] * TIME)[..., None]
     m.grow += m.normal(0.05)[:, None] * TIME
     sway(m, 1.5)
@@ -687,7 +705,7 @@ def none_entering(rng, n):
     anyhow(m, 0.8)
     before = m.drawn_shapes(["relaxed", "half-curled", "fist", "cup"])
     took = m.uniform(0.4, 1.3)
-    end = m.uniform(-0.25, 0.4)
+    end = m.uniform(-0.1, 0.4)
     w = blend(end - took, took, m.uniform(0.5, 0.9))[..., None]
     m.shape[:] = before[:, None] * (1 - w) + m.shape * w
     angle = np.radians(np.where(m.chance(0.75), -90 + m.normal(25), m.uniform(-180, 0)))
@@ -706,12 +724,12 @@ def none_leaving(rng, n):
     m = Motion(rng, n)
     m.shape += m.drawn_shapes(KNOWN + OTHER)[:, None]
     anyhow(m, 0.85)
-    took = m.uniform(0.35, 1.0)
-    start = m.uniform(-0.8, -0.15)
+    took = m.uniform(0.4, 1.0)
+    start = m.uniform(-0.6, -0.15)
     w = blend(start, took, m.uniform(0.9, 1.5))[..., None]
     m.shape[:] = m.shape * (1 - w) + m.drawn_shapes(["relaxed", "half-curled", "cup"])[:, None] * w
     angle = np.radians(np.where(m.chance(0.8), -90 + m.normal(30), m.uniform(-180, 0)))
-    m.move += np.stack([np.cos(angle), np.sin(angle), m.normal(0.4)], -1)[:, None] * w * m.log_uniform(0.8, 3.0)[:, None, None]
+    m.move += np.stack([np.cos(angle), np.sin(angle), m.normal(0.4)], -1)[:, None] * w * (took * m.log_uniform(0.8, 2.5))[:, None, None]
     m.turn += (rng.normal(0, 0.5, (n, 1, 3)) + [0, -0.7, 0]) * w
     sway(m)
     cut(m)
@@ -726,7 +744,7 @@ def none_reach(rng, n):
     start, took = m.uniform(-1.6, -0.3), m.uniform(0.35, 0.9)
     w = blend(start, took) - m.chance(0.5)[:, None] * m.uniform(0.5, 1.0)[:, None] * blend(start + took + m.uniform(0, 0.4), m.uniform(0.3, 0.8))
     m.grow += w * m.uniform(0.08, 0.7)[:, None]
-    m.move += rng.normal(0, 0.4, (n, 1, 3)) * w[..., None]
+    m.move += rng.normal(0, 0.2, (n, 1, 3)) * w[..., None]
     m.turn[..., PITCH] -= w * m.uniform(0, 0.7)[:, None]
     sway(m)
     cut(m)
@@ -772,13 +790,13 @@ def push(rng, n):
     face(m, roll=22, yaw=28, pitch=24, back=0.06)
     took = m.uniform(0.22, 0.75)
     end = m.uniform(-0.5, 0.05)
-    size = m.log_uniform(0.18, 1.0)
+    size = m.log_uniform(0.24, 1.0)
     start = end - took
     m.grow += blend(start, took, m.uniform(0.7, 1.3)) * size[:, None]
     prepare = m.chance(0.35) * m.uniform(0.1, 0.6) * size
     m.grow -= blend(start - m.uniform(0.3, 0.9), m.uniform(0.3, 0.8)) * prepare[:, None]
     m.grow -= blend(end + m.uniform(0.03, 0.4), m.uniform(0.4, 0.9)) * (m.chance(0.45) * m.uniform(0.3, 1.0) * size)[:, None]
-    aside = blend(start, took)[..., None] * rng.normal(0, 0.22, (n, 1, 3))
+    aside = blend(start, took)[..., None] * rng.normal(0, 0.15, (n, 1, 3))
     m.move += aside
     m.turn[..., PITCH] += blend(start, took) * m.normal(0.3)[:, None]
     arrive(m, -start + m.uniform(0.0, 2.0), m.drawn_shapes(["relaxed", "half-curled", "open-palm", "fist"]), 0.8)
@@ -862,15 +880,16 @@ def circle(clockwise):
 
 
 def none_arc(rng, n):
-    """Arcs, to and fro on a curve, figures of eight, circles too small or long past."""
+    """Arcs, to and fro on a curve, figures of eight, circles too small, long past or only begun."""
     m = Motion(rng, n)
     m.shape += m.drawn_shapes(["point", "gun", "relaxed", "open-palm", "half-curled"])[:, None]
     anyhow(m, 0.8)
-    kind = rng.choice(4, n)
-    turns = np.choose(kind, [m.uniform(0.12, 0.5), m.uniform(0.2, 0.5), m.uniform(0.8, 2.5), m.uniform(0.8, 1.5)])
-    period = m.log_uniform(0.6, 1.8)
+    kind = rng.choice(5, n)
+    turns = np.choose(kind, [m.uniform(0.3, 0.55), m.uniform(0.3, 0.55), m.uniform(0.8, 2.5), m.uniform(0.8, 1.5), m.uniform(0.8, 2.5)])
+    period = np.where(kind < 2, m.uniform(0.9, 2.0), m.log_uniform(0.6, 1.8))
     duration = turns * period
     end = np.where(kind == 3, m.uniform(-1.5, -1.0), m.uniform(-0.6, 0.3))
+    end = np.where(kind == 4, duration - m.uniform(0.15, 0.6) * period, end)
     radius = np.where(kind == 2, m.log_uniform(0.01, 0.06), m.log_uniform(0.2, 1.1))
     clockwise = m.chance(0.5)
     by_finger = m.chance(0.3) * m.uniform(0.4, 1)
@@ -982,7 +1001,7 @@ def none_opening(rng, n):
 def none_rotate(rng, n):
     """Turning the hand: a key, a knob, palm to back, tilting."""
     m = Motion(rng, n)
-    m.shape += m.drawn_shapes(["relaxed", "half-curled", "open-palm", "four", "claw", "gap", "wide-gap", "pinched", "cup", "fist", "point"])[:, None]
+    m.shape += m.drawn_shapes(["relaxed", "half-curled", "open-palm", "claw", "gap", "wide-gap", "loose-gap", "pinched", "loose-pinched", "bunched", "cup", "fist", "point"])[:, None]
     anyhow(m, 0.75)
     took = m.uniform(0.25, 1.2)
     end = m.uniform(-0.8, 0.4)
@@ -990,6 +1009,9 @@ def none_rotate(rng, n):
     by = m.sign() * m.uniform(0.35, 2.4)
     by = np.where(about == ROLL, np.clip(by, -1.7, 1.7), by)
     m.pivot = np.where(about == ROLL, -m.uniform(0.0, 0.6), m.pivot)
+    # The grip changes on the way, but thumb and index don't meet.
+    other = m.drawn_shapes(["relaxed", "half-curled", "gap", "loose-gap", "wide-gap", "claw", "cup"])[:, None]
+    m.shape += (other - m.shape) * (blend(end - took, took) * (m.chance(0.5) * m.uniform(0.3, 1))[:, None])[..., None]
     turn = by[:, None] * (blend(end - took, took) - m.chance(0.4)[:, None] * blend(end + m.uniform(0, 0.3), took))
     for axis in range(3):
         m.turn[..., axis] += turn * (about == axis)[:, None]
@@ -1001,7 +1023,7 @@ def none_rotate(rng, n):
 
 # Every label and kind of `none` with its share of the windows.
 RECIPES = [(label, label, held(label), 1.6 if label == "thumb-down" else 1.0) for label in HELD]
-RECIPES += [(label, label, swipe(label), 1.25) for label in DIRECTIONS]
+RECIPES += [(label, label, swipe(label), 1.5 if label == "swipe-down" else 1.3) for label in DIRECTIONS]
 RECIPES += [
     ("wave", "wave", wave, 1.0),
     ("push", "push", push, 0.9),
@@ -1014,12 +1036,12 @@ NONE = [
     ("other-shape", none_other_shape, 1.6),
     ("upright-other-shape", none_upright_other_shape, 1.2),
     ("rest", none_rest, 1.0),
-    ("wrong-point", none_wrong_point, 0.7),
+    ("wrong-point", none_wrong_point, 1.0),
     ("point-at-camera", none_point_at_camera, 0.4),
     ("wrong-thumb", none_wrong_thumb, 0.6),
     ("call", none_call, 0.7),
     ("wrong-way", none_wrong_way, 0.5),
-    ("edge-on", none_edge_on, 0.4),
+    ("edge-on", none_edge_on, 0.3),
     ("between", none_between, 0.8),
     ("just-formed", none_just_formed, 0.5),
     ("chain", none_chain, 0.9),
@@ -1028,7 +1050,7 @@ NONE = [
     ("glitch", none_glitch, 0.5),
     ("swipe-slow", none_swipe("slow"), 0.7),
     ("swipe-small", none_swipe("small"), 0.6),
-    ("swipe-slanting", none_swipe("slanting"), 0.7),
+    ("swipe-slanting", none_swipe("slanting"), 0.25),
     ("swipe-begun", none_swipe("begun"), 0.7),
     ("swipe-past", none_swipe("past"), 0.7),
     ("swipe-returned", none_swipe("returned"), 0.9),
@@ -1036,14 +1058,14 @@ NONE = [
     ("let-go", none_let_go, 0.9),
     ("wag", none_wag, 0.9),
     ("passing", none_passing, 0.5),
-    ("entering", none_entering, 0.9),
-    ("leaving", none_leaving, 0.7),
-    ("reach", none_reach, 0.5),
+    ("entering", none_entering, 0.6),
+    ("leaving", none_leaving, 0.5),
+    ("reach", none_reach, 0.4),
     ("push-not", none_push, 0.6),
-    ("arc", none_arc, 0.7),
+    ("arc", none_arc, 1.2),
     ("grip", none_grip, 0.8),
-    ("opening", none_opening, 1.0),
-    ("rotate", none_rotate, 0.8),
+    ("opening", none_opening, 0.7),
+    ("rotate", none_rotate, 1.5),
 ]
 RECIPES += [("none", kind, recipe, 0.75 * share) for kind, recipe, share in NONE]
 # Kinds that hold a known shape the wrong way, or not yet.

@@ -1,6 +1,10 @@
-"""Train the gesture classifier on synthetic windows alone and write `models/gestures.onnx`.
+"""Train the gesture classifier on synthetic windows and write `models/gestures.onnx`.
 
     python models/train/train.py [--windows N] [--epochs N] [--seed N] [--threads N] [-o FILE]
+    python models/train/train.py --start models/gestures.pt --rate 5e-4 --epochs 3 --takes FILE... -o mine.onnx
+
+The second one trains on from an earlier training, with takes of one's own people (`palmd record`) among the windows. What ships saw
+no takes.
 
 Every epoch sees fresh windows, as they are and mirrored; a second process generates the next epoch's while this one
 trains.
@@ -22,12 +26,17 @@ import generator
 import network
 from labels import LABELS
 from motion import KINDS
+from takes import Takes, TakesError
 
 VERSION = "1"
 HERE = pathlib.Path(__file__).resolve().parent
 BATCH = 256
 PEAK_RATE = 2e-3
 KIND_SHARE = 0.3
+# Of an epoch's windows, where there are takes.
+TAKES_SHARE = 0.2
+# The kind of a window that no recipe drew.
+NO_KIND = -1
 SMOOTHING = 0.02
 
 
@@ -35,17 +44,18 @@ SMOOTHING = 0.02
 OPPOSITE = {"swipe-left": "swipe-right", "circle-cw": "circle-ccw"}
 OPPOSITE |= {b: a for a, b in OPPOSITE.items()}
 MIRRORED = torch.tensor([LABELS.index(OPPOSITE.get(l, l)) for l in LABELS])
-MIRRORED_KIND = torch.tensor([KINDS.index(OPPOSITE.get(k, k)) for k in KINDS])
+MIRRORED_KIND = torch.tensor([KINDS.index(OPPOSITE.get(k, k)) for k in KINDS] + [NO_KIND])
 
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--windows", type=int, default=40_000, help="windows an epoch (default %(default)s)")
-    p.add_argument("--epochs", type=int, default=20, help="epochs (default %(default)s)")
+    p.add_argument("--epochs", type=int, default=26, help="epochs (default %(default)s)")
     p.add_argument("--seed", type=int, default=1, help="seed of generator and weights (default %(default)s)")
     p.add_argument("--threads", type=int, default=1, help="threads that train; one more process generates (default %(default)s)")
     p.add_argument("--start", type=pathlib.Path, metavar="FILE", help="weights to begin with (.pt of an earlier training)")
     p.add_argument("--rate", type=float, default=PEAK_RATE, help="highest learning rate (default %(default)s)")
+    p.add_argument("--takes", type=pathlib.Path, nargs="+", default=[], metavar="FILE", help="takes that `palmd record` wrote, to train on as well")
     p.add_argument("-o", "--output", type=pathlib.Path, default=HERE.parent / "gestures.onnx")
     return p.parse_args()
 
@@ -54,6 +64,10 @@ def main():
     args = arguments()
     # Without this a terminated training leaves its generator behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        takes = Takes(args.takes) if args.takes else None
+    except TakesError as error:
+        sys.exit(str(error))
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     began = time.time()
@@ -67,7 +81,7 @@ def main():
     steps = args.epochs * (2 * args.windows // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, total_steps=steps, pct_start=0.15)
     loss_of = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
-    loss_of_kind = nn.CrossEntropyLoss()
+    loss_of_kind = nn.CrossEntropyLoss(ignore_index=NO_KIND)
 
     # Seeds: the checking windows, then one for each epoch.
     seeds = np.random.SeedSequence(args.seed).spawn(args.epochs + 1)
@@ -78,6 +92,10 @@ def main():
         checking = checking.result()
         for epoch in range(args.epochs):
             poses, label, kind = coming.result()
+            if takes:
+                some = int(TAKES_SHARE * args.windows)
+                poses[:some], label[:some] = takes.windows(np.random.default_rng([args.seed, epoch]), some)
+                kind[:some] = NO_KIND
             if epoch + 1 < args.epochs:
                 coming = aside.submit(generator.windows, seeds[epoch + 2], args.windows)
             poses, label, kind = torch.from_numpy(poses), torch.from_numpy(label), torch.from_numpy(kind)
@@ -109,7 +127,8 @@ def main():
     metadata = {
         "version": VERSION,
         "seed": str(args.seed),
-        "trained_on": f"{args.epochs * args.windows} synthetic windows (and their mirror images) of models/train/generator.py",
+        "trained_on": f"{args.epochs * args.windows:,} synthetic windows (and their mirror images) of models/train/generator.py"
+        + (f", among them {len(takes.takes)} recorded takes" if takes else ""),
     }
     network.export(net, args.output, LABELS, metadata)
     # For training on from here.

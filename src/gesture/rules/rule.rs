@@ -174,7 +174,7 @@ impl Rule {
             enter: 0.7,
             exit: 0.5,
             windows: 1,
-            hold_time: Duration::from_millis(300),
+            hold_time: Duration::from_millis(400),
             hold_period: Duration::from_millis(500),
             release_time: Duration::from_millis(300),
             arming_delay: Duration::ZERO,
@@ -190,7 +190,8 @@ impl Rule {
         match kind {
             Kind::Shape | Kind::None => rule,
             Kind::Movement => Self {
-                windows: 3,
+                windows: 4,
+                enter: 0.65,
                 hold_time: Duration::ZERO,
                 hold_period: Duration::ZERO,
                 release_time: Duration::from_millis(200),

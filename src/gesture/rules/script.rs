@@ -36,9 +36,14 @@ fn holds(line: &str) {
     assert_eq!(events, expected.trim(), "{line}");
 }
 
-/// The events that the steps make under these rules.
+/// The events that the steps make under these rules. Shapes are held for 300 ms and movements seen in
+/// three windows with 0.7 where nothing else is said, whatever the defaults are.
 fn play(params: &str, steps: &str) -> String {
-    let params = toml::from_str(params).expect(params);
+    let mut params: RulesParams = toml::from_str(params).expect(params);
+    let of_shapes = &mut params.shapes.hold_time;
+    of_shapes.get_or_insert(Duration::from_millis(300));
+    params.movements.windows.get_or_insert(3);
+    params.movements.enter.get_or_insert(0.7);
     let mut rules = Rules::new(&LABELS.map(Arc::from), &params).expect("rules");
     let mut events = Vec::new();
     let mut out = |e: GestureEvent| events.push(told(&e));
