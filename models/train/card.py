@@ -107,7 +107,7 @@ def card(classifiers, windows):
         instead = tables[0][i].copy()
         instead[[i, NONE]] = 0
         other = [f"{LABELS[j]} {100 * instead[j]:.1f}" for j in np.argsort(-instead)[:3] if instead[j] >= 0.001]
-        of_label.append([f"`{name}`", share([t[i, i] for t in tables]), share([1 - t[i, i] - t[i, NONE] for t in tables]), ", ".join(other)])
+        of_label.append([f"`{name}`", share([t[i, i] for t in tables]), share([t[i, :NONE].sum() - t[i, i] for t in tables]), ", ".join(other)])
     per_kind = [alarms(p, kind) for p in results]
     of_none = [[rows[0][0], share([r[1] for r in rows]), rows[0][2]] for rows in zip(*per_kind)]
     of_none.sort(key=lambda row: -float(row[1].split()[0]))
