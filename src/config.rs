@@ -14,6 +14,7 @@ use crate::camera::v4l2::Encoding;
 use crate::gesture::{RecognizerParams, RuleKeys, RulesParams};
 use crate::inference::MOST_THREADS;
 use crate::pose::{ModelSize, PoseParams, SearchParams};
+use crate::publish::OutputsParams;
 use crate::window::{self, GridParams};
 
 /// Where the daemon looks for its configuration.
@@ -36,6 +37,8 @@ pub struct Config {
     pub gesture: Gesture,
     /// When a gesture starts, goes on and ends.
     pub rules: RulesParams,
+    /// Where events go.
+    pub outputs: OutputsParams,
     /// What is logged and watched.
     pub health: Health,
     /// Where the process's memory is.
@@ -419,7 +422,9 @@ impl Config {
             "health.summary-interval",
             format!("{:?}", h.summary_interval),
             "it must be at least 1s",
-        )
+        )?;
+        let outputs = self.outputs.check();
+        outputs.or_else(|(key, value, rule)| check(false, key, value, rule))
     }
 }
 
@@ -540,6 +545,12 @@ mod tests {
                 "[{section}] {missing:?}"
             );
         }
+        for (output, known) in known_keys(&given)["outputs"].as_table().unwrap() {
+            let given = given["outputs"][output].as_table().unwrap();
+            for key in known.as_table().unwrap().keys() {
+                assert!(given.contains_key(key), "[outputs.{output}] {key}");
+            }
+        }
         let rules = given["rules"].as_table().unwrap();
         for key in RuleKeys::NAMES {
             // These two can't be said of all.
@@ -590,6 +601,10 @@ mod tests {
             ("camera.back-off = \"10ms\"", "camera.back-off"),
             ("pose.hands = 3", "pose.hands"),
             ("pose.threads = 0", "pose.threads"),
+            (
+                "outputs.socket.max-readers = 0",
+                "outputs.socket.max-readers",
+            ),
             ("pose.presence-threshold = -0.1", "pose.presence-threshold"),
         ] {
             let error = error(text);

@@ -2,20 +2,25 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::camera::{Next, Source, SourceError, SourceStats};
 use crate::clock::{Clock, SystemClock};
+use crate::control::Control;
 use crate::gesture::{
     CameraEvent, CameraPhase, Event, Recognizer, RecognizerParams, RulesError, Score, ScoreError,
     worker,
 };
-use crate::health::{AllocatorCalls, Memory, Metrics, Stage, Watch, WatchParams, thread_calls};
+use crate::health::{
+    AllocatorCalls, CameraState, Memory, Metrics, Stage, Watch, WatchParams, thread_calls,
+};
 use crate::memory;
 use crate::pose::PoseTracker;
-use crate::publish::{Outbox, queue};
+use crate::publish::{
+    Bell, Inbox, LivePoses, LiveScores, MOST_SCORES, Outbox, Output, Publisher, Show, live, queue,
+};
 use crate::window::{Grid, Handover, Window, ring};
 
 /// Events that may wait for the publishing thread, from each of the other two.
@@ -31,8 +36,11 @@ const FRAME_WAIT: Duration = Duration::from_millis(100);
 /// within 150 ms all the same.
 const IDLE_FRAMES: Duration = Duration::from_millis(75);
 
-/// The longest sleep of the publishing thread; it is woken for events and at the end.
-const PUBLISH_WAIT: Duration = Duration::from_secs(1);
+/// Events that are published before the outputs get their turn.
+const EVENT_BATCH: usize = 64;
+
+/// The counters are looked at so often.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The parts of a pipeline, ready to go.
 pub struct Stations<S> {
@@ -75,9 +83,9 @@ pub enum DaemonError {
     /// The rules don't go with the classifier's labels.
     #[error(transparent)]
     Rules(#[from] RulesError),
-    /// Events can't be written.
-    #[error("writing events: {0}")]
-    Publish(io::Error),
+    /// The publishing thread's runtime could not be made.
+    #[error("starting the outputs: {0}")]
+    Runtime(io::Error),
     /// A thread could not be started.
     #[error("starting a thread: {0}")]
     Thread(io::Error),
@@ -86,27 +94,35 @@ pub enum DaemonError {
     Panicked(&'static str),
 }
 
-/// Runs the stations until the source ends, or `stop` is set and the calling thread unparked.
+/// Runs the stations until the source ends or `control` says stop.
 ///
-/// The calling thread publishes: it hands each event to `publish`. Camera trouble does not end
-/// the daemon.
+/// The calling thread publishes: it calls `seen` with each event and gives it to the `outputs`.
+/// Neither camera trouble nor that of an output ends the daemon.
 ///
 /// # Errors
 /// [`DaemonError`], once all threads have ended.
 pub fn run<S: Score + Send + 'static>(
     stations: Stations<S>,
     options: &Options,
+    outputs: Vec<Box<dyn Output>>,
     metrics: &Arc<Metrics>,
-    stop: &Arc<AtomicBool>,
-    mut publish: impl FnMut(&Event) -> io::Result<()>,
+    control: &Arc<Control>,
+    mut seen: impl FnMut(&Event),
 ) -> Result<(), DaemonError> {
-    let outbox = || queue(EVENT_QUEUE, thread::current(), Arc::clone(metrics));
-    let (camera_events, mut camera_inbox) = outbox();
-    let (mut gesture_events, mut gesture_inbox) = outbox();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(DaemonError::Runtime)?;
+    let outbox = || queue(EVENT_QUEUE, control.bell().clone(), Arc::clone(metrics));
+    let (camera_events, camera_inbox) = outbox();
+    let (mut gesture_events, gesture_inbox) = outbox();
+    let (live_poses, live_scores, live) = live(stations.scorer.labels());
 
     let scorer = Timed {
         scorer: stations.scorer,
         metrics: Arc::clone(metrics),
+        live: live_scores,
         calls: None,
     };
     let mut recognizer = Recognizer::new(scorer, &options.recognizer)?;
@@ -116,10 +132,11 @@ pub fn run<S: Score + Send + 'static>(
         tracker: stations.tracker,
         grid: stations.grid,
         events: camera_events,
+        live: live_poses,
         metrics: Arc::clone(metrics),
-        stop: Arc::clone(stop),
+        control: Arc::clone(control),
     };
-    let running = Running::default();
+    let running = Running::new(control.bell());
     let (vision, classifier) = match options.classify {
         Classify::InLine => {
             let work = move || {
@@ -130,11 +147,18 @@ pub fn run<S: Score + Send + 'static>(
             (running.spawn("vision", work)?, None)
         }
         Classify::Aside => {
+            metrics.poses_room.set(POSE_RING as u64);
             let (mut producer, consumer) = ring(POSE_RING);
-            let stop = Arc::clone(stop);
+            let control = Arc::clone(control);
             let classifier = running.spawn("classifier", move || {
                 let send = |event| gesture_events.send(event);
-                worker::run(consumer, recognizer, &SystemClock, &stop, send);
+                worker::run(
+                    consumer,
+                    recognizer,
+                    &SystemClock,
+                    control.stop_flag(),
+                    send,
+                );
             })?;
             // The producer ends with the vision thread, and so does the classifier's work.
             let work = move || {
@@ -146,28 +170,34 @@ pub fn run<S: Score + Send + 'static>(
         }
     };
 
-    let mut health = Health::new(options.summary_interval, metrics);
-    let mut published = Ok(());
-    let mut ended = false;
-    while !ended {
-        // Looked at before the queues, so that what was sent before the end is still taken.
-        ended = running.is_none();
-        while let Some(event) = camera_inbox.take().or_else(|| gesture_inbox.take()) {
-            if published.is_ok() {
-                published = publish(&event);
-                metrics.events.add(1);
+    runtime.block_on(async {
+        let mut publisher = Publisher::start(outputs, &live, metrics, control);
+        let mut inboxes = [camera_inbox, gesture_inbox];
+        let mut health = Health::new(options.summary_interval, metrics);
+        let mut ended = false;
+        while !ended {
+            // Looked at before the queues, so that what was sent before the end is still taken.
+            ended = running.is_none();
+            while publish(&mut inboxes, &mut publisher, &mut seen) {
+                tokio::task::yield_now().await;
+            }
+            // Frames without a classifier are of no use to anybody.
+            if !control.is_stopped() && classifier.as_ref().is_some_and(JoinHandle::is_finished) {
+                control.stop();
+            }
+            metrics.take_over(&counters);
+            health.step();
+            let wait = publisher.tell_status();
+            if !ended {
+                tokio::select! {
+                    () = control.bell().rung() => publisher.news(),
+                    () = tokio::time::sleep(wait) => {}
+                }
             }
         }
-        // Frames without a classifier are of no use to anybody.
-        if published.is_err() || classifier.as_ref().is_some_and(JoinHandle::is_finished) {
-            stop.store(true, SeqCst);
-        }
-        metrics.take_over(&counters);
-        health.step();
-        if !ended {
-            thread::park_timeout(PUBLISH_WAIT);
-        }
-    }
+        publisher.close().await;
+    });
+    runtime.shutdown_background();
     let seen = vision.join().map_err(|_| DaemonError::Panicked("vision"))?;
     if let Some(classifier) = classifier {
         classifier
@@ -175,51 +205,68 @@ pub fn run<S: Score + Send + 'static>(
             .map_err(|_| DaemonError::Panicked("classifier"))?;
     }
     seen?;
-    published.map_err(DaemonError::Publish)
+    Ok(())
+}
+
+/// Publishes the events that wait, but not too many at once; returns whether there may be more.
+fn publish(inboxes: &mut [Inbox], publisher: &mut Publisher, mut seen: impl FnMut(&Event)) -> bool {
+    for _ in 0..EVENT_BATCH {
+        let Some(decided) = inboxes.iter_mut().find_map(Inbox::take) else {
+            return false;
+        };
+        seen(&decided.event);
+        publisher.publish(decided);
+    }
+    true
 }
 
 /// The daemon's threads that still run.
-#[derive(Clone, Default)]
-struct Running(Arc<AtomicUsize>);
+#[derive(Clone)]
+struct Running {
+    threads: Arc<AtomicUsize>,
+    bell: Bell,
+}
 
 impl Running {
-    /// Starts a thread that wakes the calling one when it ends, however it does.
+    fn new(bell: &Bell) -> Self {
+        Self {
+            threads: Arc::default(),
+            bell: bell.clone(),
+        }
+    }
+
+    /// Starts a thread that rings the bell when it ends, however it does.
     fn spawn<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<JoinHandle<T>, DaemonError> {
-        let end = End {
-            running: self.clone(),
-            waiter: thread::current(),
-        };
-        self.0.fetch_add(1, SeqCst);
+        let end = End(self.clone());
+        self.threads.fetch_add(1, SeqCst);
         thread::Builder::new()
             .name(name.into())
             .spawn(move || {
                 let _end = end;
                 memory::touch_stack();
+                Bell::ready();
                 work()
             })
             .map_err(DaemonError::Thread)
     }
 
     fn is_none(&self) -> bool {
-        self.0.load(SeqCst) == 0
+        self.threads.load(SeqCst) == 0
     }
 }
 
 /// Dropped by a thread as the last thing that it does. `JoinHandle::is_finished` would be true
-/// only some time after the waiter has been woken.
-struct End {
-    running: Running,
-    waiter: Thread,
-}
+/// only some time after the bell was heard.
+struct End(Running);
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.running.0.fetch_sub(1, SeqCst);
-        self.waiter.unpark();
+        self.0.threads.fetch_sub(1, SeqCst);
+        self.0.bell.ring();
     }
 }
 
@@ -227,6 +274,7 @@ impl Drop for End {
 struct Timed<S> {
     scorer: S,
     metrics: Arc<Metrics>,
+    live: Show<LiveScores>,
     /// The thread's calls before its first window.
     calls: Option<AllocatorCalls>,
 }
@@ -240,6 +288,14 @@ impl<S: Score> Score for Timed<S> {
         let before = *self.calls.get_or_insert_with(thread_calls);
         let began = SystemClock.now();
         let scores = self.scorer.score(window);
+        if let Ok(scores) = &scores {
+            self.live.show(|live| {
+                let pose = window.newest();
+                (live.seq, live.t, live.track) = (pose.seq, pose.t, pose.track);
+                live.scores.clear();
+                live.scores.extend(scores.iter().copied().take(MOST_SCORES));
+            });
+        }
         self.metrics
             .record(Stage::Window, SystemClock.now() - began);
         self.metrics.set_classifier_calls(thread_calls() - before);
@@ -253,8 +309,9 @@ struct Vision {
     tracker: PoseTracker,
     grid: Grid,
     events: Outbox,
+    live: Show<LivePoses>,
     metrics: Arc<Metrics>,
-    stop: Arc<AtomicBool>,
+    control: Arc<Control>,
 }
 
 impl Vision {
@@ -263,9 +320,16 @@ impl Vision {
         let info = self.source.info();
         let camera: Arc<str> = info.name.as_str().into();
         let mut lost = false;
+        let (mut streams, mut told) = (false, false);
         let mut t = Duration::ZERO;
-        let calls = thread_calls();
-        while !self.stop.load(SeqCst) {
+        self.metrics.camera.set(CameraState::Opening, info.clone());
+        let mut calls = thread_calls();
+        while !self.control.is_stopped() {
+            if self.control.is_paused() {
+                (streams, told) = (false, false);
+                self.pause(&mut hand_over);
+                continue;
+            }
             let event = |phase, t| {
                 let camera = Arc::clone(&camera);
                 Event::Camera(CameraEvent { phase, camera, t })
@@ -274,6 +338,7 @@ impl Vision {
                 Ok(Next::Frame(frame)) => {
                     let began = clock.now();
                     t = frame.t;
+                    streams = true;
                     if std::mem::take(&mut lost) {
                         log::info!("{camera}: frames come again");
                         self.events.send(event(CameraPhase::Found, t));
@@ -287,6 +352,7 @@ impl Vision {
                     match poses {
                         Ok(poses) => {
                             self.metrics.hands.set(poses.hands.len() as u64);
+                            self.live.show(|live| live.clone_from(poses));
                             self.grid.push(poses, Some(captured), &mut hand_over);
                         }
                         Err(_) => self.metrics.frame_errors.add(1),
@@ -302,10 +368,19 @@ impl Vision {
                 Err(error) if info.live => {
                     if !std::mem::replace(&mut lost, true) {
                         log::warn!("{error}; trying again");
+                        streams = false;
+                        self.metrics.camera.lost(error.to_string());
                         self.events.send(event(CameraPhase::Lost, t));
                     }
                 }
                 Err(error) => return Err(error),
+            }
+            if std::mem::replace(&mut told, streams) != streams && streams {
+                let before = thread_calls();
+                let info = self.source.info();
+                self.metrics.camera.set(CameraState::Streaming, info);
+                // What is said of a change isn't the loop's work.
+                calls = calls + (thread_calls() - before);
             }
             self.source.rest(if self.tracker.is_idle() {
                 IDLE_FRAMES
@@ -318,6 +393,24 @@ impl Vision {
         self.grid.finish(hand_over);
         Ok(())
     }
+
+    /// Closes the camera, lets all hands leave, and waits until the pause is over.
+    fn pause(&mut self, mut hand_over: impl FnMut(Handover)) {
+        log::info!("paused: the camera is closed");
+        self.source.close();
+        let info = self.source.info();
+        self.metrics.camera.set(CameraState::Closed, info.clone());
+        count_source(&self.metrics, self.source.stats());
+        self.tracker.forget();
+        self.grid.finish(&mut hand_over);
+        self.metrics.hands.set(0);
+        self.live.show(|live| live.hands.clear());
+        while self.control.is_paused() && !self.control.is_stopped() {
+            SystemClock.sleep(FRAME_WAIT);
+        }
+        self.metrics.camera.set(CameraState::Opening, info);
+        log::info!("going on after the pause");
+    }
 }
 
 fn count_source(metrics: &Metrics, stats: SourceStats) {
@@ -325,6 +418,7 @@ fn count_source(metrics: &Metrics, stats: SourceStats) {
     metrics.frames_bad.set(stats.bad);
     metrics.camera_reopened.set(stats.reopened);
     metrics.live_frames.set(stats.live_frames.into());
+    metrics.pool_buffers.set(stats.buffers.into());
     metrics.live_frames_peak.set(stats.live_frames_peak.into());
 }
 
@@ -334,6 +428,7 @@ struct Health<'a> {
     watch: Watch,
     interval: Duration,
     due: Duration,
+    next_step: Duration,
     missed: bool,
 }
 
@@ -344,12 +439,17 @@ impl<'a> Health<'a> {
             watch: Watch::new(WatchParams::default()),
             interval,
             due: SystemClock.now() + interval,
+            next_step: SystemClock.now(),
             missed: false,
         }
     }
 
     fn step(&mut self) {
         let now = SystemClock.now();
+        if now < self.next_step {
+            return;
+        }
+        self.next_step = now + HEALTH_INTERVAL;
         let live = self.metrics.live_frames.get();
         if let Some(warning) = self.watch.step(now, live, Memory::now().resident_bytes) {
             log::warn!("{warning}");

@@ -11,11 +11,12 @@
 //! | [`publish`] | events are written where somebody reads them |
 //!
 //! Beside the way stand [`inference`] (tract, the models, our own operators), [`health`]
-//! (counters, allocator calls, page faults), [`memory`], [`config`] and [`clock`].
+//! (counters, allocator calls, page faults), [`memory`], [`config`], [`control`] and [`clock`].
 
 pub mod camera;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod gesture;
 pub mod health;

@@ -37,6 +37,10 @@ pub trait Source: Send {
     /// others take no notice.
     fn rest(&mut self, _interval: Duration) {}
 
+    /// Gives the device back until the next frame is asked for. Those that have none just stand
+    /// still.
+    fn close(&mut self) {}
+
     /// What the source is and delivers, for people and for status: name, size, rate, format.
     fn info(&self) -> SourceInfo;
 
@@ -51,6 +55,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn rest(&mut self, interval: Duration) {
         (**self).rest(interval);
+    }
+
+    fn close(&mut self) {
+        (**self).close();
     }
 
     fn info(&self) -> SourceInfo {
@@ -92,7 +100,7 @@ pub struct SourceInfo {
     pub frames: Option<u64>,
 }
 
-/// Counters of a source; all only grow, except `live_frames`.
+/// Counters of a source; all only grow, except `live_frames` and `buffers`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceStats {
     /// Frames handed out.
@@ -106,6 +114,8 @@ pub struct SourceStats {
     pub reopened: u64,
     /// Buffers that are held by frames at this moment.
     pub live_frames: u32,
+    /// Buffers in the driver's pool; 0 where there is none.
+    pub buffers: u32,
     /// The most that `live_frames` has been.
     pub live_frames_peak: u32,
 }

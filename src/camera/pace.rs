@@ -63,6 +63,12 @@ impl<S: Source> Source for Paced<S> {
         Ok(next)
     }
 
+    fn close(&mut self) {
+        self.source.close();
+        // What comes next comes at once, and what follows that at its own pace.
+        self.origin = None;
+    }
+
     fn info(&self) -> SourceInfo {
         self.source.info()
     }

@@ -28,7 +28,8 @@ pub struct Demo {
 
 impl Demo {
     pub fn execute(&self) -> Result<(), Failure> {
-        let config = self.config.load()?;
+        let mut config = self.config.load()?;
+        config.outputs = config.outputs.only_stdout();
         let script = match &self.script {
             Some(spec) => Script::load(spec)?,
             None => Script::demo(),

@@ -163,7 +163,6 @@ impl From<DaemonError> for Failure {
         match error {
             DaemonError::Source(error) => error.into(),
             DaemonError::Rules(error) => Self::new(CONFIG, error),
-            DaemonError::Publish(error) => Self::write("standard output", &error),
             error => Self::new(SOFTWARE, error),
         }
     }

@@ -4,19 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
-use palmd::clock::{Clock, SystemClock};
 use palmd::config::Config;
+use palmd::control::Control;
 use palmd::daemon::{self, Classify, Options};
 use palmd::gesture::Event;
 use palmd::health::{Metrics, Snapshot};
 use palmd::memory;
-use palmd::publish::{Line, Stdout, Style};
+use palmd::publish;
 
 use super::ConfigArgs;
 use super::failure::Failure;
 use super::input::{Input, Pace, SourceArgs};
-use super::signals::stop_on_signals;
+use super::signals::on_stop_signals;
 use super::stations;
 
 /// Run the daemon: gesture events from a camera or any other source.
@@ -76,7 +75,7 @@ impl PlayArgs {
         &self,
         config: &Config,
         input: Input,
-        mut seen: impl FnMut(&Event),
+        seen: impl FnMut(&Event),
     ) -> Result<Snapshot, Failure> {
         if let Some(path) = &self.truth {
             input.write_truth(path)?;
@@ -97,17 +96,21 @@ impl PlayArgs {
             summary_interval: config.health.summary_interval,
         };
         let metrics = Arc::new(Metrics::default());
-        let stop = stop_on_signals()?;
-        let mut stdout = Stdout::new(self.format.map(|f| match f {
-            Format::Text => Style::Text,
-            Format::Json => Style::Json,
-        }));
+        let control = Arc::new(Control::default());
+        on_stop_signals({
+            let control = Arc::clone(&control);
+            move || control.stop()
+        })?;
+        let mut outputs = config.outputs.clone();
+        if let Some(format) = self.format {
+            outputs.stdout.format = match format {
+                Format::Text => publish::Format::Text,
+                Format::Json => publish::Format::Json,
+            };
+        }
         log::info!("watching {}", info.name);
-        let ended = daemon::run(stations, &options, &metrics, &stop, |event| {
-            seen(event);
-            stdout.write(&Line::new(event, Timestamp::now(), SystemClock.now()))
-        });
-        ended?;
+        let outputs = outputs.outputs();
+        daemon::run(stations, &options, outputs, &metrics, &control, seen)?;
         let counted = metrics.snapshot();
         log::debug!("{counted}");
         Ok(counted)

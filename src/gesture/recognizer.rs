@@ -30,7 +30,7 @@ impl Default for RecognizerParams {
     }
 }
 
-/// What a recognizer has done, for anyone to read at any time. All only grow.
+/// What a recognizer has done, for anyone to read at any time. All only grow, except `waiting`.
 #[derive(Debug, Default)]
 pub struct RecognizerCounters {
     /// Poses taken.
@@ -45,6 +45,8 @@ pub struct RecognizerCounters {
     pub errors: AtomicU64,
     /// Items that never came because the ring was full.
     pub lost: AtomicU64,
+    /// Items that were waiting when the thread last looked.
+    pub waiting: AtomicU64,
 }
 
 /// Keeps a window for each hand, has it scored, and tells what the rules make of it.

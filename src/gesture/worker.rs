@@ -35,6 +35,7 @@ pub fn run<S: Score>(
         // In this order: when the ring is closed, its length is final.
         let closed = consumer.is_closed();
         let waiting = consumer.len();
+        counters.waiting.store(waiting as u64, Ordering::Relaxed);
         if waiting == 0 {
             if closed {
                 break;

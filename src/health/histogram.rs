@@ -17,7 +17,7 @@ pub struct Histogram {
 }
 
 /// What a [`Histogram`] says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Quantiles {
     /// Number of durations.
     pub count: u64,

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::ops::{Add, Sub};
 
 /// Memory of this process in bytes; zeros where `/proc` doesn't tell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Memory {
     /// Resident now.
     pub resident_bytes: u64,

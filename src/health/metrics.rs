@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::gesture::RecognizerCounters;
 use crate::pose::StageTimes;
 
-use super::{AllocatorCalls, Histogram, Memory, PageFaults, Quantiles, process_page_faults};
+use super::{
+    AllocatorCalls, CameraBoard, Histogram, Memory, PageFaults, Quantiles, process_page_faults,
+};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -100,7 +102,7 @@ impl Stage {
 #[derive(Debug, Default)]
 #[allow(
     missing_docs,
-    reason = "each is described at the field of the same name of Snapshot"
+    reason = "each is described at the field of the same name of Snapshot or Status"
 )]
 pub struct Metrics {
     pub frames: Counter,
@@ -109,10 +111,14 @@ pub struct Metrics {
     pub camera_reopened: Counter,
     pub live_frames: Gauge,
     pub live_frames_peak: Gauge,
+    pub pool_buffers: Gauge,
+    pub camera: CameraBoard,
     pub hands: Gauge,
     pub searches_skipped: Counter,
     pub poses: Counter,
     pub poses_lost: Counter,
+    pub poses_waiting: Gauge,
+    pub poses_room: Gauge,
     pub windows: Counter,
     pub windows_skipped: Counter,
     pub frame_errors: Counter,
@@ -171,6 +177,7 @@ impl Metrics {
         let of = |counter: &AtomicU64| counter.load(Relaxed);
         self.poses.set(of(&counters.poses));
         self.poses_lost.set(of(&counters.lost));
+        self.poses_waiting.set(of(&counters.waiting));
         self.windows.set(of(&counters.windows));
         self.windows_skipped
             .set(of(&counters.skipped) + of(&counters.stale));
@@ -191,6 +198,12 @@ impl Metrics {
     #[must_use]
     pub fn pool_misses(&self) -> u64 {
         self.vision_calls.misses.get() + self.classifier_calls.misses.get()
+    }
+
+    /// The times of one stage so far.
+    #[must_use]
+    pub fn quantiles(&self, stage: Stage) -> Quantiles {
+        self.stages[stage as usize].quantiles()
     }
 
     /// Reads everything. Allocates: not for the hot loops.

@@ -9,6 +9,7 @@ mod cpu;
 mod histogram;
 mod memory;
 mod metrics;
+mod status;
 mod watch;
 
 pub use allocator::{AllocatorCalls, CountingAllocator, thread_calls};
@@ -16,4 +17,7 @@ pub use cpu::process_cpu_time;
 pub use histogram::{Histogram, Quantiles};
 pub use memory::{Memory, PageFaults, process_page_faults, thread_page_faults};
 pub use metrics::{Counter, Gauge, Metrics, Snapshot, Stage};
+pub use status::{
+    CameraBoard, CameraState, CameraStatus, LastGesture, Observer, Occupancy, Status,
+};
 pub use watch::{Warning, Watch, WatchParams};

@@ -5,6 +5,7 @@ mod demo;
 mod frame_memory;
 mod hand_over;
 mod memory_lock;
+mod outputs;
 mod peers;
 mod pool;
 mod real_camera;

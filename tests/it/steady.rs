@@ -2,7 +2,6 @@
 //! for memory and touch none that isn't there.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use palmd::camera::synthetic::{Script, Synthetic};
 use palmd::camera::{
     Frame, Image, Next, PixelFormat, Range, Source, SourceError, SourceInfo, SourceStats,
 };
+use palmd::control::Control;
 use palmd::daemon::{self, Classify, Options, Stations};
 use palmd::gesture::{Classifier, Event, RecognizerParams, Score, ScoreError};
 use palmd::health::{AllocatorCalls, Metrics, PageFaults, thread_calls, thread_page_faults};
@@ -199,12 +199,10 @@ fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
     daemon::run(
         stations,
         &options,
+        Vec::new(),
         &Arc::new(Metrics::default()),
-        &Arc::new(AtomicBool::new(false)),
-        |event| {
-            events += u64::from(matches!(event, Event::Gesture(_)));
-            Ok(())
-        },
+        &Arc::new(Control::default()),
+        |event| events += u64::from(matches!(event, Event::Gesture(_))),
     )
     .expect("the daemon");
     let read = |meter: Arc<Mutex<Meter>>| *meter.lock().expect("no panic");

@@ -1,12 +1,12 @@
 //! What becomes of the daemon when one of its threads fails.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use palmd::camera::Paced;
 use palmd::camera::synthetic::{Script, Synthetic};
 use palmd::clock::SystemClock;
+use palmd::control::Control;
 use palmd::daemon::{self, Classify, DaemonError, Options, Stations};
 use palmd::gesture::{RecognizerParams, Score, ScoreError};
 use palmd::health::Metrics;
@@ -43,13 +43,13 @@ fn a_classifier_that_panics_ends_the_daemon_with_an_error() {
         recognizer: RecognizerParams::default(),
         summary_interval: Duration::from_secs(60),
     };
-    let stop = Arc::new(AtomicBool::new(false));
     let ended = daemon::run(
         stations,
         &options,
+        Vec::new(),
         &Arc::new(Metrics::default()),
-        &stop,
-        |_| Ok(()),
+        &Arc::new(Control::default()),
+        |_| {},
     );
     assert!(
         matches!(ended, Err(DaemonError::Panicked("classifier"))),

@@ -299,6 +299,7 @@ impl<K: Kernel> Camera<K> {
     fn close(&mut self) {
         self.stats = SourceStats {
             live_frames: 0,
+            buffers: 0,
             ..self.stats()
         };
         self.leaks = self.leaks();
@@ -381,6 +382,13 @@ impl<K: Kernel> Source for Camera<K> {
         self.rest = interval;
     }
 
+    fn close(&mut self) {
+        if self.stream.is_some() {
+            Self::close(self);
+            self.retry_at = self.clock.now() + MIN_BACKOFF;
+        }
+    }
+
     /// What the stream delivers; before it is open, what is wanted.
     fn info(&self) -> SourceInfo {
         match &self.stream {
@@ -407,6 +415,7 @@ impl<K: Kernel> Source for Camera<K> {
             skipped: self.stats.skipped + open.skipped,
             bad: self.stats.bad + open.bad,
             live_frames: open.live,
+            buffers: self.stream.as_ref().map_or(0, |s| s.pool.buffers() as u32),
             live_frames_peak: self.stats.live_frames_peak.max(open.live_peak),
             ..self.stats
         }
