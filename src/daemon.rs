@@ -12,7 +12,10 @@ use crate::gesture::{
     CameraEvent, CameraPhase, Event, Recognizer, RecognizerParams, RulesError, Score, ScoreError,
     worker,
 };
-use crate::health::{AllocatorCalls, Memory, Metrics, Stage, Watch, WatchParams, thread_calls};
+use crate::health::{
+    AllocatorCalls, Counter, Memory, Metrics, ServiceManager, Stage, Watch, WatchParams,
+    thread_calls,
+};
 use crate::memory;
 use crate::pose::PoseTracker;
 use crate::publish::{Outbox, queue};
@@ -118,7 +121,9 @@ pub fn run<S: Score + Send + 'static>(
         events: camera_events,
         metrics: Arc::clone(metrics),
         stop: Arc::clone(stop),
+        turns: Arc::default(),
     };
+    let turns = Arc::clone(&vision.turns);
     let running = Running::default();
     let (vision, classifier) = match options.classify {
         Classify::InLine => {
@@ -147,12 +152,14 @@ pub fn run<S: Score + Send + 'static>(
     };
 
     let mut health = Health::new(options.summary_interval, metrics);
+    health.service_manager.ready();
     let mut published = Ok(());
     let mut ended = false;
     while !ended {
         // Looked at before the queues, so that what was sent before the end is still taken.
         ended = running.is_none();
         while let Some(event) = camera_inbox.take().or_else(|| gesture_inbox.take()) {
+            health.see(&event);
             if published.is_ok() {
                 published = publish(&event);
                 metrics.events.add(1);
@@ -163,7 +170,7 @@ pub fn run<S: Score + Send + 'static>(
             stop.store(true, SeqCst);
         }
         metrics.take_over(&counters);
-        health.step();
+        health.step(turns.get());
         if !ended {
             thread::park_timeout(PUBLISH_WAIT);
         }
@@ -255,6 +262,8 @@ struct Vision {
     events: Outbox,
     metrics: Arc<Metrics>,
     stop: Arc<AtomicBool>,
+    /// Rounds of its loop, with a frame or without.
+    turns: Arc<Counter>,
 }
 
 impl Vision {
@@ -314,6 +323,7 @@ impl Vision {
             });
             count_source(&self.metrics, self.source.stats());
             self.metrics.set_vision_calls(thread_calls() - calls);
+            self.turns.add(1);
         }
         self.grid.finish(hand_over);
         Ok(())
@@ -332,6 +342,8 @@ fn count_source(metrics: &Metrics, stats: SourceStats) {
 struct Health<'a> {
     metrics: &'a Metrics,
     watch: Watch,
+    service_manager: ServiceManager,
+    camera_lost: bool,
     interval: Duration,
     due: Duration,
     missed: bool,
@@ -342,14 +354,31 @@ impl<'a> Health<'a> {
         Self {
             metrics,
             watch: Watch::new(WatchParams::default()),
+            service_manager: ServiceManager::from_env(),
+            camera_lost: false,
             interval,
             due: SystemClock.now() + interval,
             missed: false,
         }
     }
 
-    fn step(&mut self) {
+    fn see(&mut self, event: &Event) {
+        if let Event::Camera(camera) = event {
+            self.camera_lost = camera.phase == CameraPhase::Lost;
+        }
+    }
+
+    /// `turns` is how often the vision thread has come round.
+    fn step(&mut self, turns: u64) {
         let now = SystemClock.now();
+        self.service_manager.alive(now, turns);
+        self.service_manager.status(if self.camera_lost {
+            "The camera is lost; trying again"
+        } else if self.metrics.frames.get() == 0 {
+            "Waiting for the first frame"
+        } else {
+            "Watching"
+        });
         let live = self.metrics.live_frames.get();
         if let Some(warning) = self.watch.step(now, live, Memory::now().resident_bytes) {
             log::warn!("{warning}");
