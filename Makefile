@@ -3,8 +3,8 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm train evaluate deb deb-arm deb-test clean
-.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm machine-test train evaluate clean
+.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm \
+	deb deb-arm deb-test machine-test train evaluate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -60,7 +60,8 @@ deb-arm: models cross ## Debian packages for ARM, 64 and 32 bit
 
 deb-test: deb ## install, upgrade, remove and purge the package in a Debian of its own (as root)
 	packaging/try.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
-machine-test: build ## run it in a virtual machine with a camera
+
+machine-test: deb ## run it in a virtual machine with a camera
 	cargo build --release --locked --example synthetic
 	tests/machine/run.sh
 
