@@ -14,11 +14,15 @@ pub struct Control {
 }
 
 impl Control {
-    /// Ends the daemon; for good. Returns whether that had been said before.
-    pub fn stop(&self) -> bool {
-        let before = self.stop.swap(true, SeqCst);
+    /// Ends what runs.
+    pub fn stop(&self) {
+        self.stop.store(true, SeqCst);
         self.bell.ring();
-        before
+    }
+
+    /// Takes that back, once it has ended: something else is to run.
+    pub fn go_on(&self) {
+        self.stop.store(false, SeqCst);
     }
 
     /// Whether the daemon is to end.

@@ -14,7 +14,8 @@ use crate::gesture::{
     worker,
 };
 use crate::health::{
-    AllocatorCalls, CameraState, Memory, Metrics, Stage, Watch, WatchParams, thread_calls,
+    AllocatorCalls, CameraState, Counter, Memory, Metrics, ServiceManager, Stage, Watch,
+    WatchParams, thread_calls,
 };
 use crate::memory;
 use crate::pose::PoseTracker;
@@ -135,7 +136,9 @@ pub fn run<S: Score + Send + 'static>(
         live: live_poses,
         metrics: Arc::clone(metrics),
         control: Arc::clone(control),
+        turns: Arc::default(),
     };
+    let turns = Arc::clone(&vision.turns);
     let running = Running::new(control.bell());
     let (vision, classifier) = match options.classify {
         Classify::InLine => {
@@ -174,6 +177,7 @@ pub fn run<S: Score + Send + 'static>(
         let mut publisher = Publisher::start(outputs, &live, metrics, control);
         let mut inboxes = [camera_inbox, gesture_inbox];
         let mut health = Health::new(options.summary_interval, metrics);
+        health.service_manager.ready();
         let mut ended = false;
         while !ended {
             // Looked at before the queues, so that what was sent before the end is still taken.
@@ -186,7 +190,7 @@ pub fn run<S: Score + Send + 'static>(
                 control.stop();
             }
             metrics.take_over(&counters);
-            health.step();
+            health.step(turns.get());
             let wait = publisher.tell_status();
             if !ended {
                 tokio::select! {
@@ -312,6 +316,8 @@ struct Vision {
     live: Show<LivePoses>,
     metrics: Arc<Metrics>,
     control: Arc<Control>,
+    /// Rounds of its loop, with a frame or without.
+    turns: Arc<Counter>,
 }
 
 impl Vision {
@@ -389,6 +395,7 @@ impl Vision {
             });
             count_source(&self.metrics, self.source.stats());
             self.metrics.set_vision_calls(thread_calls() - calls);
+            self.turns.add(1);
         }
         self.grid.finish(hand_over);
         Ok(())
@@ -407,6 +414,7 @@ impl Vision {
         self.live.show(|live| live.hands.clear());
         while self.control.is_paused() && !self.control.is_stopped() {
             SystemClock.sleep(FRAME_WAIT);
+            self.turns.add(1);
         }
         self.metrics.camera.set(CameraState::Opening, info);
         log::info!("going on after the pause");
@@ -426,6 +434,7 @@ fn count_source(metrics: &Metrics, stats: SourceStats) {
 struct Health<'a> {
     metrics: &'a Metrics,
     watch: Watch,
+    service_manager: ServiceManager,
     interval: Duration,
     due: Duration,
     next_step: Duration,
@@ -437,6 +446,7 @@ impl<'a> Health<'a> {
         Self {
             metrics,
             watch: Watch::new(WatchParams::default()),
+            service_manager: ServiceManager::from_env(),
             interval,
             due: SystemClock.now() + interval,
             next_step: SystemClock.now(),
@@ -444,12 +454,21 @@ impl<'a> Health<'a> {
         }
     }
 
-    fn step(&mut self) {
+    /// `turns` is how often the vision thread has come round.
+    fn step(&mut self, turns: u64) {
         let now = SystemClock.now();
         if now < self.next_step {
             return;
         }
         self.next_step = now + HEALTH_INTERVAL;
+        self.service_manager.alive(now, turns);
+        self.service_manager
+            .status(match self.metrics.camera.state() {
+                CameraState::Opening => "Waiting for the first frame",
+                CameraState::Streaming => "Watching",
+                CameraState::Lost => "The camera is lost; trying again",
+                CameraState::Closed => "Paused: the camera is closed",
+            });
         let live = self.metrics.live_frames.get();
         if let Some(warning) = self.watch.step(now, live, Memory::now().resident_bytes) {
             log::warn!("{warning}");

@@ -7,8 +7,9 @@ use palmd::health::Stage;
 use super::ConfigArgs;
 use super::failure::Failure;
 use super::input::Input;
-use super::run::PlayArgs;
+use super::run::{Pipeline, PlayArgs};
 use super::score::Score;
+use super::signals::Signals;
 
 /// Play a script on the synthetic hand through the whole pipeline; no camera needed.
 #[derive(Debug, Args)]
@@ -35,11 +36,14 @@ impl Demo {
             None => Script::demo(),
         };
         let input = Input::synthetic(script.clone(), self.play.pace());
+        let signals = Signals::stop()?;
         let mut events = Vec::new();
         let fps = f64::from(input.source.info().fps);
+        self.play.write_truth(&input)?;
+        let pipeline = Pipeline::open(config, input)?;
         let counted = self
             .play
-            .play(&config, input, |event| events.push(event.clone()))?;
+            .play(pipeline, &signals, |event| events.push(event.clone()))?;
         let played = counted.frames as f64 / fps;
         let frame = counted.stage(Stage::Frame);
         eprintln!("{}", Score::new(&events, &script.truth(), played));

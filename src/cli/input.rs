@@ -16,7 +16,7 @@ use super::failure::{Failure, USAGE};
 use super::output::write_json;
 
 /// The options that choose an input.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
     /// auto, /dev/video0, a recording (.y4m, .mjpeg, .avi, a picture, a folder of pictures),
     /// - for Y4M on standard input, or synthetic:SCRIPT [default: as configured, else auto]
@@ -56,7 +56,7 @@ pub struct Input {
 impl SourceArgs {
     /// Opens the source that these options and the configuration name.
     pub fn open(&self, config: &config::Camera, pace: Pace) -> Result<Input, SourceError> {
-        let spec: SourceSpec = self.source.as_ref().unwrap_or(&config.source).parse()?;
+        let spec: SourceSpec = self.name(config).parse()?;
         // Recordings mostly have a rate of their own; the configured one is the camera's.
         match spec {
             SourceSpec::Camera(device) => {
@@ -72,6 +72,15 @@ impl SourceArgs {
             SourceSpec::Stdin => Ok(Input::recorded(recording::open_stdin(self.fps)?, pace)),
             SourceSpec::Synthetic(text) => Ok(Input::synthetic(Script::load(&text)?, pace)),
         }
+    }
+
+    /// Whether frames come from standard input.
+    pub fn is_stdin(&self, config: &config::Camera) -> bool {
+        matches!(self.name(config).parse(), Ok(SourceSpec::Stdin))
+    }
+
+    fn name<'a>(&'a self, config: &'a config::Camera) -> &'a str {
+        self.source.as_ref().unwrap_or(&config.source)
     }
 }
 

@@ -9,19 +9,36 @@ use log::Level;
 pub fn init() {
     // tract reports every step of its optimiser at info.
     let mut builder = Builder::from_env(Env::default().default_filter_or("warn,palmd=info"));
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
+    if for_journal() {
         builder.format(|out, record| {
-            // sd-daemon(3): the kernel's log levels as prefixes. The journal adds the time.
-            let priority = match record.level() {
-                Level::Error => 3,
-                Level::Warn => 4,
-                Level::Info => 6,
-                Level::Debug | Level::Trace => 7,
-            };
+            let priority = priority(record.level());
             writeln!(out, "<{priority}>{}", record.args())
         });
     } else {
         builder.format_target(false).format_timestamp(None);
     }
     builder.init();
+}
+
+/// Says why palmd ends: in the journal as an error, whatever `RUST_LOG` is, and elsewhere as it is.
+pub fn last_words(message: &str) {
+    if for_journal() {
+        eprintln!("<{}>{message}", priority(Level::Error));
+    } else {
+        eprintln!("palmd: {message}");
+    }
+}
+
+fn for_journal() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some()
+}
+
+/// sd-daemon(3): the kernel's log levels as prefixes. The journal adds time and program.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
 }

@@ -42,7 +42,7 @@ use failure::Failure;
 Exit codes follow sysexits: 64 usage, 65 bad data, 66 no such input, 69 unavailable,
 70 internal error, 74 input/output error, 77 permission, 78 configuration."
 )]
-struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -70,7 +70,7 @@ enum Command {
 }
 
 /// Options that every command with a configuration has; they win over the file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct ConfigArgs {
     /// Configuration file [default: /etc/palmd/palmd.toml where it exists]
     #[arg(long, value_name = "FILE")]
@@ -155,7 +155,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = &failure.message {
-                eprintln!("palmd: {message}");
+                logging::last_words(message);
             }
             ExitCode::from(failure.code)
         }

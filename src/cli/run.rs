@@ -1,25 +1,27 @@
 //! `palmd run`
 
+use std::io::{IsTerminal, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use palmd::config::Config;
 use palmd::control::Control;
-use palmd::daemon::{self, Classify, Options};
+use palmd::daemon::{self, Classify, Options, Stations};
 use palmd::gesture::Event;
-use palmd::health::{Metrics, Snapshot};
+use palmd::gesture::learned::Taught;
+use palmd::health::{Metrics, ServiceManager, Snapshot};
 use palmd::memory;
 use palmd::publish;
 
 use super::ConfigArgs;
-use super::failure::Failure;
+use super::failure::{Failure, USAGE};
 use super::input::{Input, Pace, SourceArgs};
-use super::signals::on_stop_signals;
+use super::signals::Signals;
 use super::stations;
 
 /// Run the daemon: gesture events from a camera or any other source.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   palmd run                                    the first camera
   palmd run --source /dev/v4l/by-id/usb-...    a certain camera
@@ -35,7 +37,7 @@ pub struct Run {
 }
 
 /// How a source is played, and what is written.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PlayArgs {
     /// A recording or script as fast as it goes, instead of at its own pace
     #[arg(long)]
@@ -54,12 +56,46 @@ enum Format {
     Json,
 }
 
+/// The stations, loaded and checked, and the configuration that they were made by.
+pub struct Pipeline {
+    config: Config,
+    stations: Stations<Taught>,
+}
+
+impl Pipeline {
+    /// Loads everything between `input` and the events.
+    pub fn open(config: Config, input: Input) -> Result<Self, Failure> {
+        let stations = stations::open(&config, input.source)?;
+        Ok(Self { config, stations })
+    }
+}
+
 impl Run {
     pub fn execute(&self) -> Result<(), Failure> {
+        let again = self.clone();
+        // A terminal that is closed ends what runs in it.
+        let signals = if stdin().is_terminal() {
+            Signals::stop()?
+        } else {
+            Signals::stop_or_renew(move || again.renew())?
+        };
         let config = self.config.load()?;
         let input = self.source.open(&config.camera, self.play.pace())?;
-        self.play.play(&config, input, |_| {})?;
+        self.play.write_truth(&input)?;
+        let pipeline = Pipeline::open(config, input)?;
+        self.play.play(pipeline, &signals, |_| {})?;
         Ok(())
+    }
+
+    /// A pipeline by the configuration as it is now.
+    fn renew(&self) -> Result<Pipeline, Failure> {
+        let config = self.config.load()?;
+        if self.source.is_stdin(&config.camera) {
+            let message = "standard input can't be read a second time";
+            return Err(Failure::new(USAGE, message));
+        }
+        let input = self.source.open(&config.camera, self.play.pace())?;
+        Pipeline::open(config, input)
     }
 }
 
@@ -69,19 +105,40 @@ impl PlayArgs {
         if self.fast { Pace::Fast } else { Pace::Own }
     }
 
-    /// Runs the daemon on `input`, writes its events, and returns what was counted. `seen` is
-    /// called with each event.
+    /// Writes the file that `--truth` asks for.
+    pub fn write_truth(&self, input: &Input) -> Result<(), Failure> {
+        match &self.truth {
+            Some(path) => input.write_truth(path),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `pipeline`, and what `signals` put in its place, and writes the events. Returns what the
+    /// last one counted. `seen` is called with each event.
     pub fn play(
         &self,
-        config: &Config,
-        input: Input,
+        mut pipeline: Pipeline,
+        signals: &Signals<Pipeline>,
+        mut seen: impl FnMut(&Event),
+    ) -> Result<Snapshot, Failure> {
+        loop {
+            let counted = self.play_one(pipeline, &signals.control, &mut seen)?;
+            match signals.renewed() {
+                Some(renewed) => pipeline = renewed,
+                None => return Ok(counted),
+            }
+            log::info!("the configuration was read again");
+            ServiceManager::from_env().reloading();
+        }
+    }
+
+    fn play_one(
+        &self,
+        Pipeline { config, stations }: Pipeline,
+        control: &Arc<Control>,
         seen: impl FnMut(&Event),
     ) -> Result<Snapshot, Failure> {
-        if let Some(path) = &self.truth {
-            input.write_truth(path)?;
-        }
-        let info = input.source.info();
-        let stations = stations::open(config, input.source)?;
+        let info = stations.source.info();
         memory::trim();
         if config.memory.lock {
             memory::lock().unwrap_or_else(|e| log::warn!("{e}; going on without"));
@@ -92,15 +149,10 @@ impl PlayArgs {
             } else {
                 Classify::Aside
             },
-            recognizer: stations::recognizer_params(config, &stations.scorer),
+            recognizer: stations::recognizer_params(&config, &stations.scorer),
             summary_interval: config.health.summary_interval,
         };
         let metrics = Arc::new(Metrics::default());
-        let control = Arc::new(Control::default());
-        on_stop_signals({
-            let control = Arc::clone(&control);
-            move || control.stop()
-        })?;
         let mut outputs = config.outputs.clone();
         if let Some(format) = self.format {
             outputs.stdout.format = match format {
@@ -110,7 +162,7 @@ impl PlayArgs {
         }
         log::info!("watching {}", info.name);
         let outputs = outputs.outputs();
-        daemon::run(stations, &options, outputs, &metrics, &control, seen)?;
+        daemon::run(stations, &options, outputs, &metrics, control, seen)?;
         let counted = metrics.snapshot();
         log::debug!("{counted}");
         Ok(counted)

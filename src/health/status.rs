@@ -136,6 +136,12 @@ impl CameraBoard {
         };
     }
 
+    /// Whether frames come.
+    #[must_use]
+    pub fn state(&self) -> CameraState {
+        self.board().state
+    }
+
     /// No frames come.
     pub fn lost(&self, why: String) {
         let mut board = self.board();

@@ -11,6 +11,7 @@ mod pool;
 mod real_camera;
 mod rendered;
 mod search;
+mod service_manager;
 mod signals;
 mod steady;
 mod teaching;

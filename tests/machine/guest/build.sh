@@ -1,0 +1,84 @@
+#!/bin/bash
+# Builds a guest: build.sh amd64|arm64 FOLDER. Leaves vmlinuz, initrd.gz and root.ext4 in FOLDER.
+#
+# Debian 12 with systemd, v4l-utils and, of its kernel's modules, those that the scenarios need.
+# mmdebstrap may run as any user; nothing is installed on the host.
+set -euo pipefail
+arch=$1
+folder=$2
+here=$(cd "$(dirname "$0")" && pwd)
+PATH=$PATH:/usr/sbin:/sbin
+
+export modules='vivid uvcvideo virtio_pci virtio_blk virtio_rng ext4 9p 9pnet_virtio crc32c_generic'
+export initrd_modules='virtio_pci virtio_mmio virtio_blk crc32c_generic ext4'
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work" # mmdebstrap may run as another user
+mkdir -p "$folder"
+
+# The kernel's package is unpacked, not installed: that would make an initrd of 30 MB under emulation.
+# The lists of packages are the guest's, the programs the host's.
+cat >"$work/unpack-kernel" <<'S'
+set -eu
+mkdir "$1/kernel"
+cd "$1/kernel"
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+kernel=$(apt-cache depends linux-image-$ARCH | sed -n 's/.*Depends: \(linux-image-[0-9][^ :]*\).*/\1/p' | head -n 1)
+apt-get -q -o APT::Sandbox::User=root download "$kernel" busybox-static
+for package in *.deb; do dpkg-deb -x "$package" .; done
+rm ./*.deb
+S
+ARCH=$arch mmdebstrap --quiet --variant=minbase --architectures="$arch" \
+    --include=systemd,systemd-sysv,dbus,udev,kmod,procps,v4l-utils,strace \
+    --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
+    --customize-hook="sh '$work/unpack-kernel' \"\$1\"" \
+    --customize-hook="copy-in '$here/files/etc' /" \
+    bookworm "$work/root.tar"
+
+# Everything belongs to root in the image, whoever builds it.
+cat >"$work/image" <<'S'
+set -euo pipefail
+root=$work/root
+mkdir "$root"
+tar -C "$root" -xf "$work/root.tar" --exclude='./dev/*'
+mv "$root/kernel" "$work/kernel"
+version=$(ls "$work/kernel/lib/modules")
+depmod -b "$work/kernel" "$version"
+cp "$work/kernel/boot/vmlinuz-$version" "$folder/vmlinuz"
+
+needs() { # the files of modules and of what they depend on, in the order of loading
+    for module in "$@"; do
+        modprobe -d "$work/kernel" -S "$version" --show-depends "$module" 2>/dev/null
+    done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
+to=$root/lib/modules/$version
+mkdir -p "$to"
+cp "$work/kernel/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$to"
+needs $modules | while read -r file; do
+    install -D -m 644 "$file" "$root/${file#"$work/kernel/"}"
+done
+depmod -b "$root" "$version"
+sed -i 's/^root:[^:]*:/root::/' "$root/etc/passwd"
+mkdir -p "$root/share"
+ln -s ../machine-test.service "$root/etc/systemd/system/multi-user.target.wants/"
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+    e2scrub_reap.service fstrim.timer systemd-timesyncd.service getty@.service serial-getty@.service; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+
+initrd=$work/initrd
+mkdir -p "$initrd"/{bin,proc,sys,dev,mnt,modules}
+cp "$work/kernel/bin/busybox" "$initrd/bin/"
+needs $initrd_modules | while read -r file; do
+    cp "$file" "$initrd/modules/"
+    basename "$file"
+done >"$initrd/modules/order"
+install -m 755 "$here/init" "$initrd/init"
+(cd "$initrd" && find . | cpio --quiet -o -H newc | gzip -1) >"$folder/initrd.gz"
+
+mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$root" "$folder/root.ext4" 700M
+S
+export work folder here
+if [ "$(id -u)" = 0 ]; then bash "$work/image"; else fakeroot bash "$work/image"; fi

@@ -1,0 +1,16 @@
+# A full disk: the daemon goes on and recovers from what happens; a command that writes says so.
+plug
+start_service
+eventually status_is 'Watching'
+fallocate -l "$(df -k --output=avail / | tail -n 1)K" /filling || true
+dd if=/dev/zero of=/filling-rest 2>/dev/null || true
+inject inject_fatal_streaming_error
+eventually journal_has '"phase":"found"'
+shows NRestarts 0
+
+code=0
+palmd pose --source 'synthetic:size 160x120; fps 2; wait 1s' -o /poses 2>log || code=$?
+rm /filling /filling-rest
+equal 'the exit code' $code 74
+has '/poses: No space left on device' log || fail "$(cat log)"
+rm /poses
