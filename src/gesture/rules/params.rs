@@ -543,7 +543,7 @@ mod tests {
     fn what_differs_from_the_defaults_is_told() {
         let params = "shapes = { enter = 0.7, hold-time = '400ms', zone = [0, 0, 1, 0.5] }
                       movements.cool-down = '2s'
-                      gesture.wave = { windows = 4, enter = 0.8 }";
+                      gesture.wave = { windows = 5, enter = 0.8 }";
         let params: RulesParams = toml::from_str(params).expect("params");
         assert_eq!(
             params.differences(),

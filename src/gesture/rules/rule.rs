@@ -194,8 +194,7 @@ impl Rule {
         match kind {
             Kind::Shape | Kind::None => rule,
             Kind::Movement => Self {
-                windows: 4,
-                enter: 0.65,
+                windows: 5,
                 hold_time: Duration::ZERO,
                 max_drift: f32::INFINITY,
                 hold_period: Duration::ZERO,
