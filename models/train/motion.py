@@ -233,7 +233,7 @@ def nudge(m, p=0.45):
     """Strokes that are none, made with a shape held: small, slow or long past."""
     kind = m.rng.choice(3, m.n)
     duration = np.choose(kind, [m.uniform(0.3, 0.8), m.uniform(0.9, 2.0), m.uniform(0.3, 0.8)])
-    reach = np.choose(kind, [m.log_uniform(0.05, 0.33), m.uniform(0.15, 0.6) * duration, m.log_uniform(0.6, 2.5)])
+    reach = np.choose(kind, [m.log_uniform(0.05, 0.43), m.uniform(0.15, 0.6) * duration, m.log_uniform(0.6, 2.5)])
     end = np.choose(kind, [m.uniform(-1.2, 0.1), m.uniform(-0.6, 0.6), m.uniform(-1.8, -0.95)])
     slow_stroke(m, m.uniform(-180, 180), m.chance(p) * reach, end - duration, duration)
 
@@ -849,14 +849,21 @@ def orbit(m, turns, start, duration, clockwise, radius, narrow, by_finger):
     m.shape[..., hand.MCP[0]] -= np.degrees(centre_y) * tip * 0.3
 
 
+def circling(m):
+    """The shape and orientation of a hand that draws circles, how much of them the finger draws, and their radius."""
+    m.shape += m.drawn_shapes(["point", "gun", "relaxed", "open-palm", "two-together", "half-curled", "hook"], [0.62, 0.08, 0.09, 0.08, 0.06, 0.04, 0.03])[:, None]
+    finger_up = m.chance(0.7)
+    anyhow(m, 0.9)
+    base = np.radians(np.stack([m.normal(30), m.normal(28) - 12, m.normal(26)], -1))
+    m.turn[finger_up] = base[finger_up][:, None]
+    by_finger = np.where(m.chance(0.35), m.uniform(0.6, 1.0), m.uniform(0, 0.4))
+    return by_finger, np.where(by_finger > 0.5, m.log_uniform(0.16, 0.5), m.log_uniform(0.18, 1.1))
+
+
 def circle(clockwise):
     def recipe(rng, n):
         m = Motion(rng, n)
-        m.shape += m.drawn_shapes(["point", "gun", "relaxed", "open-palm", "two-together", "half-curled", "hook"], [0.62, 0.08, 0.09, 0.08, 0.06, 0.04, 0.03])[:, None]
-        finger_up = m.chance(0.7)
-        anyhow(m, 0.9)
-        base = np.radians(np.stack([m.normal(30), m.normal(28) - 12, m.normal(26)], -1))
-        m.turn[finger_up] = base[finger_up][:, None]
+        by_finger, radius = circling(m)
         turns = np.where(m.chance(0.55), m.uniform(0.74, 1.3), m.uniform(1.0, 3.2))
         period = m.log_uniform(0.5, 1.7)
         duration = turns * period
@@ -868,8 +875,6 @@ def circle(clockwise):
         turns = duration / period
         end = np.minimum(end, duration - 0.76 * period)
         start = end - duration
-        by_finger = np.where(m.chance(0.35), m.uniform(0.6, 1.0), m.uniform(0, 0.4))
-        radius = np.where(by_finger > 0.5, m.log_uniform(0.16, 0.5), m.log_uniform(0.18, 1.1))
         orbit(m, turns, start, duration, np.full(n, clockwise), radius, m.uniform(0.45, 1.0), by_finger)
         carry(m, 0.3)
         sway(m)
@@ -879,17 +884,30 @@ def circle(clockwise):
     return recipe
 
 
+def none_circle_begun(rng, n):
+    """A circle that has only begun: it looks like a stroke on a curve."""
+    m = Motion(rng, n)
+    by_finger, radius = circling(m)
+    period = m.log_uniform(0.5, 1.7)
+    turns = m.uniform(1.0, 2.5)
+    start = -m.uniform(0.12, 0.62) * period
+    orbit(m, turns, start, turns * period, m.chance(0.5), radius, m.uniform(0.45, 1.0), by_finger)
+    carry(m, 0.3)
+    sway(m)
+    cut(m, latest=start)
+    return m
+
+
 def none_arc(rng, n):
-    """Arcs, to and fro on a curve, figures of eight, circles too small, long past or only begun."""
+    """Arcs, to and fro on a curve, figures of eight, circles too small or long past."""
     m = Motion(rng, n)
     m.shape += m.drawn_shapes(["point", "gun", "relaxed", "open-palm", "half-curled"])[:, None]
     anyhow(m, 0.8)
-    kind = rng.choice(5, n)
-    turns = np.choose(kind, [m.uniform(0.3, 0.55), m.uniform(0.3, 0.55), m.uniform(0.8, 2.5), m.uniform(0.8, 1.5), m.uniform(0.8, 2.5)])
+    kind = rng.choice(4, n)
+    turns = np.choose(kind, [m.uniform(0.3, 0.55), m.uniform(0.3, 0.55), m.uniform(0.8, 2.5), m.uniform(0.8, 1.5)])
     period = np.where(kind < 2, m.uniform(0.9, 2.0), m.log_uniform(0.6, 1.8))
     duration = turns * period
     end = np.where(kind == 3, m.uniform(-1.5, -1.0), m.uniform(-0.6, 0.3))
-    end = np.where(kind == 4, duration - m.uniform(0.15, 0.6) * period, end)
     radius = np.where(kind == 2, m.log_uniform(0.01, 0.06), m.log_uniform(0.2, 1.1))
     clockwise = m.chance(0.5)
     by_finger = m.chance(0.3) * m.uniform(0.4, 1)
@@ -1030,7 +1048,7 @@ RECIPES += [
     ("circle-cw", "circle-cw", circle(True), 1.1),
     ("circle-ccw", "circle-ccw", circle(False), 1.1),
     ("pinch", "pinch", pinch_or_spread(True), 1.1),
-    ("spread", "spread", pinch_or_spread(False), 1.1),
+    ("spread", "spread", pinch_or_spread(False), 1.4),
 ]
 NONE = [
     ("other-shape", none_other_shape, 1.6),
@@ -1062,10 +1080,11 @@ NONE = [
     ("leaving", none_leaving, 0.5),
     ("reach", none_reach, 0.4),
     ("push-not", none_push, 0.6),
-    ("arc", none_arc, 1.2),
-    ("grip", none_grip, 0.8),
-    ("opening", none_opening, 0.7),
-    ("rotate", none_rotate, 1.5),
+    ("arc", none_arc, 1.0),
+    ("circle-begun", none_circle_begun, 1.2),
+    ("grip", none_grip, 0.65),
+    ("opening", none_opening, 0.45),
+    ("rotate", none_rotate, 1.8),
 ]
 RECIPES += [("none", kind, recipe, 0.75 * share) for kind, recipe, share in NONE]
 # Kinds that hold a known shape the wrong way, or not yet.

@@ -155,6 +155,7 @@ impl Rules {
             let cooling = kind == Kind::Movement && self.cool_down.contains(t);
             let sight = Sight {
                 t,
+                place,
                 score: gesture.score,
                 admitted: rule.admits(hand.handedness, &place),
                 leads: leader == Some(k),

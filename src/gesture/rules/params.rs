@@ -45,6 +45,7 @@ pub struct RuleKeys {
     pub windows: Option<u32>,
     #[serde(with = "duration")]
     pub hold_time: Option<Duration>,
+    pub max_drift: Option<f32>,
     #[serde(with = "duration")]
     pub hold_period: Option<Duration>,
     #[serde(with = "duration")]
@@ -231,12 +232,13 @@ impl RulesParams {
 
 impl RuleKeys {
     /// The keys' names.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "kind",
         "enter",
         "exit",
         "windows",
         "hold-time",
+        "max-drift",
         "hold-period",
         "release-time",
         "arming-delay",
@@ -258,6 +260,7 @@ impl RuleKeys {
             exit: self.exit.unwrap_or(rule.exit),
             windows: self.windows.unwrap_or(rule.windows),
             hold_time: self.hold_time.unwrap_or(rule.hold_time),
+            max_drift: self.max_drift.unwrap_or(rule.max_drift),
             hold_period: self.hold_period.unwrap_or(rule.hold_period),
             release_time: self.release_time.unwrap_or(rule.release_time),
             arming_delay: self.arming_delay.unwrap_or(rule.arming_delay),
@@ -302,6 +305,12 @@ impl RuleKeys {
                 return refuse(key, "it must be at most 1h");
             }
         }
+        if self.max_drift.is_some_and(|way| !(way > 0.0)) {
+            return refuse(
+                "max-drift",
+                "it must be above 0, in lengths of the palm; inf for any way",
+            );
+        }
         if self
             .min_hand_size
             .is_some_and(|size| !(0.0..=1.0).contains(&size))
@@ -328,7 +337,7 @@ impl RuleKeys {
         }
         let meaningless: &[&str] = match kind {
             Kind::Shape => &["return-time", "opposite"],
-            Kind::Movement => &["hold-period", "on-movement"],
+            Kind::Movement => &["max-drift", "hold-period", "on-movement"],
             Kind::None => &[],
         };
         match meaningless.iter().find(|key| self.text(key).is_some()) {
@@ -368,6 +377,7 @@ impl From<Rule> for RuleKeys {
             exit: Some(rule.exit),
             windows: Some(rule.windows),
             hold_time: Some(rule.hold_time),
+            max_drift: Some(rule.max_drift),
             hold_period: Some(rule.hold_period),
             release_time: Some(rule.release_time),
             arming_delay: Some(rule.arming_delay),
@@ -533,7 +543,7 @@ mod tests {
     fn what_differs_from_the_defaults_is_told() {
         let params = "shapes = { enter = 0.7, hold-time = '400ms', zone = [0, 0, 1, 0.5] }
                       movements.cool-down = '2s'
-                      gesture.wave = { windows = 4, enter = 0.8 }";
+                      gesture.wave = { windows = 5, enter = 0.8 }";
         let params: RulesParams = toml::from_str(params).expect("params");
         assert_eq!(
             params.differences(),

@@ -137,6 +137,9 @@ pub struct Rule {
     pub windows: u32,
     /// How long the windows must have reached `enter` before it starts.
     pub hold_time: Duration,
+    /// How far the palm may move meanwhile, in lengths of the palm; when it has moved on, a shape
+    /// is to be held anew. A hand on its way makes a movement, not a shape.
+    pub max_drift: f32,
     /// Time from one [`Hold`](crate::gesture::Phase::Hold) event of a shape to the next; zero for
     /// none.
     pub hold_period: Duration,
@@ -175,6 +178,7 @@ impl Rule {
             exit: 0.5,
             windows: 1,
             hold_time: Duration::from_millis(400),
+            max_drift: 0.6,
             hold_period: Duration::from_millis(500),
             release_time: Duration::from_millis(300),
             arming_delay: Duration::ZERO,
@@ -190,9 +194,9 @@ impl Rule {
         match kind {
             Kind::Shape | Kind::None => rule,
             Kind::Movement => Self {
-                windows: 4,
-                enter: 0.65,
+                windows: 5,
                 hold_time: Duration::ZERO,
+                max_drift: f32::INFINITY,
                 hold_period: Duration::ZERO,
                 release_time: Duration::from_millis(200),
                 arming_delay: Duration::from_secs(1),
@@ -219,6 +223,8 @@ pub(super) struct Place {
     middle: [f32; 2],
     /// Length of the palm in lengths of the picture's shorter side.
     size: f32,
+    /// The picture's height in widths.
+    aspect: f32,
 }
 
 impl Place {
@@ -234,6 +240,19 @@ impl Place {
         Self {
             middle: [middle(0), middle(1) / pose.aspect],
             size: length.sqrt() / pose.aspect.min(1.0),
+            aspect: pose.aspect,
         }
+    }
+
+    /// The way from an earlier place, in lengths of the palm.
+    pub(super) fn way_from(&self, earlier: &Self) -> f32 {
+        /// A person's hand is about so many palms away from the camera, so that one palm nearer
+        /// makes it larger by a fifth.
+        const PALMS_AWAY: f32 = 5.0;
+        let palm = self.size * self.aspect.min(1.0);
+        let x = (self.middle[0] - earlier.middle[0]) / palm;
+        let y = (self.middle[1] - earlier.middle[1]) * self.aspect / palm;
+        let z = (self.size / earlier.size).ln() * PALMS_AWAY;
+        (x * x + y * y + z * z).sqrt()
     }
 }

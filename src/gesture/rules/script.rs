@@ -36,12 +36,13 @@ fn holds(line: &str) {
     assert_eq!(events, expected.trim(), "{line}");
 }
 
-/// The events that the steps make under these rules. Shapes are held for 300 ms and movements seen in
-/// three windows with 0.7 where nothing else is said, whatever the defaults are.
+/// The events that the steps make under these rules. Shapes are held for 300 ms within a palm's length
+/// and movements seen in three windows with 0.7 where nothing else is said, whatever the defaults are.
 fn play(params: &str, steps: &str) -> String {
     let mut params: RulesParams = toml::from_str(params).expect(params);
     let of_shapes = &mut params.shapes.hold_time;
     of_shapes.get_or_insert(Duration::from_millis(300));
+    params.shapes.max_drift.get_or_insert(1.0);
     params.movements.windows.get_or_insert(3);
     params.movements.enter.get_or_insert(0.7);
     let mut rules = Rules::new(&LABELS.map(Arc::from), &params).expect("rules");
@@ -405,6 +406,29 @@ fn a_hand_must_be_large_enough() {
         "{rule} | fist x6, size 0.09, fist x6 => fist start@0.33, fist end@0.73"
     ));
     holds("gesture.wave.min-hand-size = 0.1 | size 0.05, none x15, wave x9 => ");
+}
+
+#[test]
+fn a_shape_is_held_only_where_the_hand_rests() {
+    // A palm is 0.15 picture widths long here.
+    let carried =
+        "at 0.2 0.5, fist x2, at 0.3 0.5, fist x2, at 0.4 0.5, fist x2, at 0.5 0.5, fist x2";
+    holds(&format!("{carried} => "));
+    holds(&format!(
+        "shapes.max-drift = 2 | {carried} => fist start@0.33"
+    ));
+    holds(&format!("{carried}, fist x6 => fist start@0.60"));
+    holds("at 0.2 0.5, fist x3, at 0.3 0.5, fist x3 => fist start@0.33");
+    // Towards the camera, which enlarges the hand, it goes as well.
+    let nearer = "size 0.1, fist x2, size 0.12, fist x2, size 0.14, fist x2, size 0.16, fist x2";
+    holds(&format!("{nearer} => "));
+    holds(&format!(
+        "shapes.max-drift = inf | {nearer} => fist start@0.33"
+    ));
+    // Once it has started, it may be carried about.
+    holds(&format!(
+        "at 0.2 0.5, fist x6, {carried} => fist start@0.33, fist hold@0.87"
+    ));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rule::{Kind, OnMovement, Rule};
+use super::rule::{Kind, OnMovement, Place, Rule};
 use super::span::Span;
 use crate::gesture::Phase;
 
@@ -16,7 +16,11 @@ pub(super) enum State {
     #[default]
     Idle,
     /// The score has reached `enter`.
-    Entering { since: Duration, windows: u32 },
+    Entering {
+        since: Duration,
+        place: Place,
+        windows: u32,
+    },
     /// A shape has started.
     Held {
         next_hold: Duration,
@@ -32,6 +36,7 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight {
     pub(super) t: Duration,
+    pub(super) place: Place,
     pub(super) score: f32,
     /// Its hand, size and place are such as the rule asks for.
     pub(super) admitted: bool,
@@ -91,12 +96,22 @@ impl State {
             *self = Self::Idle;
             return None;
         }
-        let (since, windows) = match *self {
-            Self::Entering { since, windows } => (since, windows.saturating_add(1)),
-            _ => (t, 1),
+        let (since, place, windows) = match *self {
+            Self::Entering {
+                since,
+                place,
+                windows,
+            } if sight.place.way_from(&place) <= rule.max_drift => {
+                (since, place, windows.saturating_add(1))
+            }
+            _ => (t, sight.place, 1),
         };
         if windows < rule.windows || t.saturating_sub(since) < rule.hold_time {
-            *self = Self::Entering { since, windows };
+            *self = Self::Entering {
+                since,
+                place,
+                windows,
+            };
             return None;
         }
         *self = match rule.kind {
