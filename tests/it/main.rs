@@ -4,6 +4,7 @@ mod bad_input;
 mod demo;
 mod frame_memory;
 mod hand_over;
+mod interposed;
 mod memory_lock;
 mod outputs;
 mod peers;
@@ -16,6 +17,7 @@ mod signals;
 mod steady;
 mod teaching;
 mod threads;
+mod unit_file;
 mod users_models;
 
 use std::path::PathBuf;
