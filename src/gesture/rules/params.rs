@@ -305,7 +305,7 @@ impl RuleKeys {
                 return refuse(key, "it must be at most 1h");
             }
         }
-        if self.max_drift.is_some_and(|way| !(way > 0.0)) {
+        if self.max_drift.is_some_and(|way| way.is_nan() || way <= 0.0) {
             return refuse(
                 "max-drift",
                 "it must be above 0, in lengths of the palm; inf for any way",
