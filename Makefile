@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm train evaluate clean
+.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm train evaluate deb deb-arm deb-test clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -49,6 +49,16 @@ test-arm: models ## all tests, built for ARM and run under an emulator
 
 count-arm: models ## instructions that an inference takes on ARM, beside XNNPACK's
 	cross/count/count.py
+
+deb: build ## a Debian package of the release build
+	packaging/deb.sh
+
+deb-arm: models cross ## Debian packages for ARM, 64 and 32 bit
+	packaging/deb.sh aarch64
+	packaging/deb.sh armv7
+
+deb-test: deb ## install, upgrade, remove and purge the package in a Debian of its own (as root)
+	packaging/try.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
 
 train: setup ## train the gesture classifier anew; writes docs/model-card.md
 	python3 -m venv models/.cache/train

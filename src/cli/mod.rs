@@ -42,7 +42,7 @@ use failure::Failure;
 Exit codes follow sysexits: 64 usage, 65 bad data, 66 no such input, 69 unavailable,
 70 internal error, 74 input/output error, 77 permission, 78 configuration."
 )]
-struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
