@@ -50,7 +50,7 @@ if [ ! -f "$debian" ]; then
 fi
 rm -rf --one-file-system "$root"
 mkdir "$root"
-trap 'umount "$root/proc" 2>/dev/null; rm -rf --one-file-system "$root"' EXIT
+trap 'umount "$root/proc" || true; rm -rf --one-file-system "$root" "$place/old" "$old"' EXIT
 tar -C "$root" -xf "$debian"
 mount -t proc proc "$root/proc"
 
