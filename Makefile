@@ -28,6 +28,7 @@ test: models check ## everything that is checked, all tests included
 	python3 -m unittest discover -s tests/python
 	cargo test --locked
 	cross/test_kernels.sh
+	systemd/verify.sh
 
 bench: build ## time a stage, allocator calls, memory
 	$(TARGET)/release/palmd bench

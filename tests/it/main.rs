@@ -14,6 +14,7 @@ mod signals;
 mod steady;
 mod teaching;
 mod threads;
+mod unit_file;
 mod users_models;
 
 use std::path::PathBuf;
