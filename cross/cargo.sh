@@ -21,5 +21,6 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$here/../target}/cross" # never sha
 name=$(echo "$target" | tr a-z- A-Z_)
 export "CARGO_TARGET_${name}_LINKER=$gnu-gcc"
 export PALMD_TEST_RUNNER="$qemu -L /usr/$gnu" # for the tests that start the program
+export PALMD_TEST_CC=$gnu-gcc # for what the tests load into it
 export "CARGO_TARGET_${name}_RUNNER=$PALMD_TEST_RUNNER"
 exec cargo "$command" --target "$target" "$@"

@@ -4,6 +4,7 @@ mod bad_input;
 mod demo;
 mod frame_memory;
 mod hand_over;
+mod interposed;
 mod memory_lock;
 mod peers;
 mod pool;
