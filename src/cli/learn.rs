@@ -82,7 +82,7 @@ impl Learn {
         let config = self.config.load()?;
         let folder = match &self.folder {
             Some(folder) => folder.clone(),
-            None => models::learned(&config)?,
+            None => models::learned(&config),
         };
         if let Some(name) = &self.remove {
             return remove(&folder, name);

@@ -53,17 +53,17 @@ pub fn gestures(config: &Config, folder: &Path) -> PathBuf {
     }
 }
 
-/// The folder of recorded and learned gestures.
-pub fn learned(config: &Config) -> Result<PathBuf, Failure> {
+/// The folder of recorded and learned gestures. A service's user has no home, hence the machine's.
+pub fn learned(config: &Config) -> PathBuf {
     let configured = &config.gesture.learned;
     let machine = Path::new(config::LEARNED_PATH);
     if !configured.as_os_str().is_empty() {
-        return Ok(configured.clone());
+        return configured.clone();
     }
     // A process's folder belongs to its user.
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     if is_root || machine.exists() {
-        return Ok(machine.into());
+        return machine.into();
     }
     let folder = |variable, below: &str| {
         let base = std::env::var_os(variable).filter(|base| !base.is_empty());
@@ -71,11 +71,7 @@ pub fn learned(config: &Config) -> Result<PathBuf, Failure> {
     };
     folder("XDG_DATA_HOME", "palmd/gestures")
         .or_else(|| folder("HOME", ".local/share/palmd/gestures"))
-        .ok_or_else(|| {
-            let message =
-                "no folder for learned gestures: HOME isn't set; name one with gesture.learned";
-            Failure::new(CONFIG, message)
-        })
+        .unwrap_or_else(|| machine.into())
 }
 
 /// The pose pipeline's parameters, for measurements: every frame without a hand is searched.

@@ -68,7 +68,7 @@ impl Record {
         config.pose.hands = 1;
         let folder = match &self.output {
             Some(folder) => folder.clone(),
-            None => models::learned(&config)?,
+            None => models::learned(&config),
         };
         let models = models::folder(&config.pose)?;
         let (mut classifier, _) = stations::classifier_that_learns(&config, &models)?;

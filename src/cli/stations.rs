@@ -39,7 +39,7 @@ pub fn grid(config: &Config) -> Grid {
 /// The classifier with what was learned beside it, after its labels and the rules have been held
 /// against one another.
 pub fn classifier(config: &Config, folder: &Path) -> Result<Taught, Failure> {
-    let learned = models::learned(config)?;
+    let learned = models::learned(config);
     let taught = if learned_labels(&learned)?.is_empty() {
         let model = models::gestures(config, folder);
         Taught::new(Classifier::load(&model, own_labels(config))?, Vec::new())
