@@ -58,8 +58,9 @@ deb-arm: models cross ## Debian packages for ARM, 64 and 32 bit
 	packaging/deb.sh aarch64
 	packaging/deb.sh armv7
 
-deb-test: deb ## install, upgrade, remove and purge the package in a Debian of its own (as root)
+deb-test: deb ## install, upgrade, serve, remove and purge the package in a Debian of its own (as root)
 	packaging/try.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
+	packaging/serve.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
 
 train: setup ## train the gesture classifier anew; writes docs/model-card.md
 	python3 -m venv models/.cache/train
