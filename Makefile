@@ -59,8 +59,9 @@ deb-arm: models cross ## Debian packages for ARM, 64 and 32 bit
 	packaging/deb.sh aarch64
 	packaging/deb.sh armv7
 
-deb-test: deb ## install, upgrade, remove and purge the package in a Debian of its own (as root)
+deb-test: deb ## install, upgrade, serve, remove and purge the package in a Debian of its own (as root)
 	packaging/try.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
+	packaging/serve.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
 
 machine-test: deb ## run it in a virtual machine with a camera
 	cargo build --release --locked --example synthetic

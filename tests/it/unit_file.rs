@@ -194,9 +194,10 @@ fn the_example_for_ribbon_cameras_opens_their_parts_and_nothing_else() {
 }
 
 #[test]
-fn the_example_for_two_cameras_changes_the_command_and_nothing_else() {
-    assert_eq!(opened_by("two-cameras").len(), 1);
+fn the_example_for_two_cameras_changes_the_command_and_the_folder_and_nothing_else() {
+    assert_eq!(opened_by("two-cameras").len(), 2);
     let service = service(&["two-cameras"]);
     let commands = all(&service, "ExecStart");
     assert_eq!(commands, ["/usr/bin/palmd run --config /etc/palmd/%i.toml"]);
+    assert_eq!(all(&service, "RuntimeDirectory"), ["palmd-%i"]);
 }
