@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod demo;
+mod flood;
 mod frame_memory;
 mod hand_over;
 mod memory_lock;
@@ -12,6 +13,7 @@ mod real_camera;
 mod rendered;
 mod search;
 mod signals;
+mod socket;
 mod steady;
 mod teaching;
 mod threads;
