@@ -20,7 +20,7 @@ use crate::health::{
 use crate::memory;
 use crate::pose::PoseTracker;
 use crate::publish::{
-    Bell, Inbox, LivePoses, LiveScores, MOST_SCORES, Outbox, Output, Publisher, Show, live, queue,
+    Bell, LivePoses, LiveScores, MOST_SCORES, Outbox, Output, Publisher, Show, live, queue,
 };
 use crate::window::{Grid, Handover, Window, ring};
 
@@ -36,9 +36,6 @@ const FRAME_WAIT: Duration = Duration::from_millis(100);
 /// While nobody is there, one frame in so long is enough: a hand that comes into view is found
 /// within 150 ms all the same.
 const IDLE_FRAMES: Duration = Duration::from_millis(75);
-
-/// Events that are published before the outputs get their turn.
-const EVENT_BATCH: usize = 64;
 
 /// The counters are looked at so often.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
@@ -108,7 +105,7 @@ pub fn run<S: Score + Send + 'static>(
     outputs: Vec<Box<dyn Output>>,
     metrics: &Arc<Metrics>,
     control: &Arc<Control>,
-    mut seen: impl FnMut(&Event),
+    seen: impl FnMut(&Event),
 ) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -174,32 +171,21 @@ pub fn run<S: Score + Send + 'static>(
     };
 
     runtime.block_on(async {
-        let mut publisher = Publisher::start(outputs, &live, metrics, control);
-        let mut inboxes = [camera_inbox, gesture_inbox];
         let mut health = Health::new(options.summary_interval, metrics);
         health.service_manager.ready();
-        let mut ended = false;
-        while !ended {
-            // Looked at before the queues, so that what was sent before the end is still taken.
-            ended = running.is_none();
-            while publish(&mut inboxes, &mut publisher, &mut seen) {
-                tokio::task::yield_now().await;
-            }
+        let round = || {
+            let ended = running.is_none();
             // Frames without a classifier are of no use to anybody.
             if !control.is_stopped() && classifier.as_ref().is_some_and(JoinHandle::is_finished) {
                 control.stop();
             }
             metrics.take_over(&counters);
             health.step(turns.get());
-            let wait = publisher.tell_status();
-            if !ended {
-                tokio::select! {
-                    () = control.bell().rung() => publisher.news(),
-                    () = tokio::time::sleep(wait) => {}
-                }
-            }
-        }
-        publisher.close().await;
+            ended
+        };
+        Publisher::start(outputs, &live, metrics, control)
+            .run(&mut [camera_inbox, gesture_inbox], round, seen)
+            .await;
     });
     runtime.shutdown_background();
     let seen = vision.join().map_err(|_| DaemonError::Panicked("vision"))?;
@@ -210,18 +196,6 @@ pub fn run<S: Score + Send + 'static>(
     }
     seen?;
     Ok(())
-}
-
-/// Publishes the events that wait, but not too many at once; returns whether there may be more.
-fn publish(inboxes: &mut [Inbox], publisher: &mut Publisher, mut seen: impl FnMut(&Event)) -> bool {
-    for _ in 0..EVENT_BATCH {
-        let Some(decided) = inboxes.iter_mut().find_map(Inbox::take) else {
-            return false;
-        };
-        seen(&decided.event);
-        publisher.publish(decided);
-    }
-    true
 }
 
 /// The daemon's threads that still run.

@@ -15,7 +15,7 @@ use palmd::memory;
 use palmd::pose::PoseTracker;
 use serde::Serialize;
 
-use super::failure::{Failure, PERMISSION};
+use super::failure::{Failure, PERMISSION, UNAVAILABLE};
 use super::input::{Pace, SourceArgs, camera_params};
 use super::output::Output;
 use super::{ConfigArgs, models, stations};
@@ -88,6 +88,13 @@ impl Check {
             }
         }
         find("source", self.first_frame(&config));
+        for output in config.outputs.outputs() {
+            let said = output.check();
+            find(
+                output.name(),
+                said.map_err(|e| Failure::new(UNAVAILABLE, format_args!("output: {e}"))),
+            );
+        }
         if config.memory.lock {
             find("memory", memory_lock());
         }
@@ -132,7 +139,7 @@ impl Check {
         let info = source.info();
         if !found {
             let message = format_args!("{}: no frame within {FIRST_FRAME:?}", info.name);
-            return Err(Failure::new(super::failure::UNAVAILABLE, message));
+            return Err(Failure::new(UNAVAILABLE, message));
         }
         let (width, height) = info.size;
         Ok(format!(

@@ -17,6 +17,7 @@ mod run;
 mod score;
 mod signals;
 mod stations;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::Run),
     /// Play a script on the synthetic hand through the whole pipeline; no camera needed
     Demo(demo::Demo),
+    /// Tell what the running daemon is doing
+    Status(status::StatusCommand),
     /// List cameras, their formats, and what palmd would choose and why
     Devices(devices::Devices),
     /// Check configuration, models, camera and permissions, and say what to do
@@ -143,6 +146,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),
+        Command::Status(status) => status.execute(),
         Command::Devices(devices) => devices.execute(),
         Command::Check(check) => check.execute(),
         Command::Pose(pose) => pose.execute(),

@@ -22,6 +22,7 @@ mod params;
 mod publisher;
 mod queue;
 mod socket;
+mod status_socket;
 mod stdout;
 mod unix;
 
@@ -35,5 +36,6 @@ pub use params::{BadValue, OutputsParams};
 pub use publisher::Publisher;
 pub use queue::{Decided, Inbox, Outbox, queue};
 pub use socket::{Mode, Socket, SocketParams, socket_path};
+pub use status_socket::{StatusSocket, StatusSocketParams};
 pub use stdout::{Format, Stdout, StdoutParams};
 pub use unix::{ListenError, Listener};

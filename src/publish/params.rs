@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Output, Socket, SocketParams, Stdout, StdoutParams};
+use super::{Output, Socket, SocketParams, StatusSocket, StatusSocketParams, Stdout, StdoutParams};
 
 /// `[outputs]`: a table for each output.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -12,6 +12,8 @@ pub struct OutputsParams {
     pub stdout: StdoutParams,
     /// A Unix socket.
     pub socket: SocketParams,
+    /// A Unix socket for `palmd status`.
+    pub status: StatusSocketParams,
 }
 
 /// A value that can't work: its key with its sections, what it is, and what it must be.
@@ -26,6 +28,7 @@ impl OutputsParams {
             ..Self::default()
         };
         params.socket.enabled = false;
+        params.status.enabled = false;
         params
     }
 
@@ -54,6 +57,9 @@ impl OutputsParams {
         }
         if let Some(socket) = Socket::new(&self.socket) {
             outputs.push(Box::new(socket));
+        }
+        if let Some(status) = StatusSocket::new(&self.status) {
+            outputs.push(Box::new(status));
         }
         outputs
     }

@@ -7,13 +7,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::bus::Bus;
-use super::{Decided, Feed, Live, Output, OutputState, OutputStatus, Published};
+use super::{Decided, Feed, Inbox, Live, Output, OutputState, OutputStatus, Published};
 use crate::clock::{Clock, SystemClock};
 use crate::control::Control;
+use crate::gesture::Event;
 use crate::health::{Metrics, Observer, Status};
 
 /// How long outputs may take to end once the daemon is told to stop.
 const CLOSING: Duration = Duration::from_millis(500);
+
+/// Events that are published before the outputs get their turn.
+const BATCH: usize = 64;
 
 /// The status is made anew at most so often,
 const STATUS_MIN: Duration = Duration::from_millis(100);
@@ -77,6 +81,45 @@ impl Publisher {
         publisher
     }
 
+    /// Publishes what comes into the inboxes, and calls `seen` with each event. Before each look
+    /// `round` is called; it says whether nothing more will come. Returns how the outputs are when
+    /// they have [ended](Self::close).
+    pub async fn run(
+        mut self,
+        inboxes: &mut [Inbox],
+        mut round: impl FnMut() -> bool,
+        mut seen: impl FnMut(&Event),
+    ) -> Vec<OutputStatus> {
+        let control = Arc::clone(&self.control);
+        loop {
+            // Looked at before the inboxes, so that what was sent before the end is still taken.
+            let ended = round();
+            while self.take_batch(inboxes, &mut seen) {
+                tokio::task::yield_now().await;
+            }
+            let wait = self.tell_status();
+            if ended {
+                return self.close().await;
+            }
+            tokio::select! {
+                () = control.bell().rung() => self.news = true,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Publishes events that wait, but not too many at once; returns whether there may be more.
+    fn take_batch(&mut self, inboxes: &mut [Inbox], mut seen: impl FnMut(&Event)) -> bool {
+        for _ in 0..BATCH {
+            let Some(decided) = inboxes.iter_mut().find_map(Inbox::take) else {
+                return false;
+            };
+            seen(&decided.event);
+            self.publish(decided);
+        }
+        true
+    }
+
     /// Gives an event to all outputs.
     pub fn publish(&mut self, decided: Decided) -> Arc<Published> {
         let event = self.bus.publish(decided);
@@ -86,14 +129,9 @@ impl Publisher {
         event
     }
 
-    /// Something has happened, of which the outputs are to hear soon.
-    pub fn news(&mut self) {
-        self.news = true;
-    }
-
     /// Tells the outputs how the daemon is doing, if it is time, and returns how long until it will
     /// be the next time.
-    pub fn tell_status(&mut self) -> Duration {
+    fn tell_status(&mut self) -> Duration {
         let now = SystemClock.now();
         let interval = if self.news { STATUS_MIN } else { STATUS_MAX };
         let due = self.told + interval;
@@ -115,13 +153,14 @@ impl Publisher {
     }
 
     /// Waits until all outputs have written what they have; once the daemon is told to stop, only
-    /// for a moment.
-    pub async fn close(self) {
+    /// for a moment. Returns how they are then.
+    pub async fn close(self) -> Vec<OutputStatus> {
         let Self {
             mut tasks,
             bus,
             status,
             control,
+            states,
             ..
         } = self;
         drop((bus, status));
@@ -136,6 +175,7 @@ impl Publisher {
             () = limit => log::debug!("an output did not end in time"),
             () = all => {}
         }
+        states.iter().map(|state| state.status()).collect()
     }
 }
 

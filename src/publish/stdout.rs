@@ -94,7 +94,7 @@ impl Output for Stdout {
 /// do.
 fn write(mut feed: Feed, style: Style) {
     let mut out = io::stdout().lock();
-    feed.state.works("writing lines");
+    let mut works = false;
     while let Some(event) = feed.blocking_next() {
         let written = match style {
             Style::Json => out.write_all(event.line().as_bytes()),
@@ -103,7 +103,9 @@ fn write(mut feed: Feed, style: Style) {
         match written.and_then(|()| out.flush()) {
             Ok(()) => {
                 feed.state.sent(&event);
-                feed.state.works("writing lines");
+                if !std::mem::replace(&mut works, true) {
+                    feed.state.works("writing lines");
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 feed.control.stop();
@@ -112,6 +114,7 @@ fn write(mut feed: Feed, style: Style) {
             Err(error) => {
                 feed.state.dropped(1);
                 feed.state.fails(error);
+                works = false;
             }
         }
     }

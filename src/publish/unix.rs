@@ -5,8 +5,15 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+use super::{BackOff, Feed};
+
+/// A pause after a client that could not be accepted, mostly for want of file descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A listening socket whose file goes when it is dropped.
 #[derive(Debug)]
@@ -89,6 +96,31 @@ impl Drop for Listener {
         if self.file.is_some() && file(&self.path) == self.file {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Listens at `path` for the output of `feed`, however many attempts it takes; `None` when the
+/// events end before. Events that come meanwhile are lost, and counted.
+pub async fn listen(path: &Path, mode: u32, feed: &mut Feed) -> Option<Listener> {
+    let mut back_off = BackOff::default();
+    loop {
+        match Listener::bind(path, mode) {
+            Ok(listener) => {
+                let words = format_args!("listening on {}", path.display());
+                feed.state.works(words);
+                return Some(listener);
+            }
+            Err(error) => feed.state.fails(error),
+        }
+        let end = async {
+            while feed.next().await.is_some() {
+                feed.state.dropped(1);
+            }
+        };
+        if timeout(back_off.pause(), end).await.is_ok() {
+            return None;
+        }
+        feed.state.reconnects();
     }
 }
 

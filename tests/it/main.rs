@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod demo;
+mod flood;
 mod frame_memory;
 mod hand_over;
 mod interposed;
@@ -14,6 +15,7 @@ mod rendered;
 mod search;
 mod service_manager;
 mod signals;
+mod socket;
 mod steady;
 mod teaching;
 mod threads;

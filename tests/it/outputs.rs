@@ -13,7 +13,7 @@ use palmd::camera::{Next, Source, SourceError, SourceInfo, SourceStats};
 use palmd::control::Control;
 use palmd::daemon::{self, Classify, Options, Stations};
 use palmd::gesture::{Classifier, Event, HandPhase, RecognizerParams};
-use palmd::health::{CameraState, Metrics};
+use palmd::health::{CameraState, Metrics, Status};
 use palmd::pose::{PoseParams, PoseTracker};
 use palmd::publish::{Feed, Output, Work};
 use palmd::window::{Grid, GridParams};
@@ -26,7 +26,11 @@ fn events_reach_a_reader_of_the_socket_and_a_signal_takes_it_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("events.sock");
     let config = folder.path().join("palmd.toml");
-    let text = format!("outputs.stdout.enabled = false\noutputs.socket.path = {socket:?}\n");
+    let status_socket = folder.path().join("status.sock");
+    let text = format!(
+        "outputs.stdout.enabled = false\noutputs.socket.path = {socket:?}\n\
+         outputs.status.path = {status_socket:?}\n"
+    );
     std::fs::write(&config, text).expect("a file");
     let mut palmd = super::palmd()
         .args([
@@ -51,6 +55,21 @@ fn events_reach_a_reader_of_the_socket_and_a_signal_takes_it_away() {
     let mut lines = BufReader::new(reader).lines();
     let line = lines.next().expect("an event").expect("text");
     assert!(line.starts_with(r#"{"type":""#), "{line}");
+    let status = |options: &[&str]| {
+        let mut status = super::palmd();
+        let asked = status
+            .arg("status")
+            .args(options)
+            .arg("--config")
+            .arg(&config);
+        asked.output().expect("palmd runs")
+    };
+    let json: Status = serde_json::from_slice(&status(&["--json"]).stdout).expect("a status");
+    let names: Vec<_> = json.outputs.iter().map(|o| &o.name).collect();
+    assert_eq!(names, ["socket", "status"]);
+    assert_eq!(json.camera.state, CameraState::Streaming);
+    let text = String::from_utf8(status(&[]).stdout).expect("text");
+    assert!(text.contains("\nsocket    ok: listening on "), "{text}");
     let killed = Command::new("kill").arg(palmd.id().to_string()).status();
     assert!(killed.expect("kill runs").success());
     // What is still to be said is said, and then it is the end.
@@ -59,7 +78,14 @@ fn events_reach_a_reader_of_the_socket_and_a_signal_takes_it_away() {
     let done = palmd.wait_with_output().expect("it ends");
     assert!(done.status.success(), "{}", done.status);
     assert!(done.stdout.is_empty());
-    assert!(!socket.exists());
+    assert!(!socket.exists() && !status_socket.exists());
+    let gone = status(&[]);
+    let said = String::from_utf8_lossy(&gone.stderr);
+    assert_eq!(gone.status.code(), Some(69), "{said}");
+    assert!(
+        said.contains("status.sock: no palmd answers there"),
+        "{said}"
+    );
 }
 
 /// The synthetic hand as a camera that counts how often it is closed.
@@ -161,4 +187,35 @@ fn a_pause_closes_the_camera_and_lets_the_hand_leave() {
     use HandPhase::{Appear, Leave};
     assert_eq!(hands, [Appear, Leave, Appear, Leave]);
     assert_eq!(closed.load(SeqCst), 1);
+}
+
+#[test]
+fn check_tells_what_is_wrong_with_an_output() {
+    if super::hand_models_folder().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("palmd.toml");
+    // A file that is no socket.
+    let text = format!(
+        "outputs.socket.path = {config:?}\noutputs.status.path = {:?}\n",
+        folder.path().join("status.sock")
+    );
+    std::fs::write(&config, text).expect("a file");
+    let done = super::palmd()
+        .args(["check", "--source", "synthetic:fist 1s", "--config"])
+        .arg(&config)
+        .output()
+        .expect("palmd runs");
+    let said = String::from_utf8(done.stdout).expect("text");
+    assert_eq!(done.status.code(), Some(69), "{said}");
+    let line = |what: &str| said.lines().find(|l| l.contains(what)).expect("a line");
+    assert!(
+        line(" socket ").contains("exists and is no socket: remove it"),
+        "{said}"
+    );
+    assert!(
+        line(" stdout ").starts_with("ok") && line(" status ").starts_with("ok"),
+        "{said}"
+    );
 }
