@@ -38,4 +38,3 @@ pub use queue::{Decided, Inbox, Outbox, queue};
 pub use socket::{Mode, Socket, SocketParams, socket_path};
 pub use status_socket::{StatusSocket, StatusSocketParams};
 pub use stdout::{Format, Stdout, StdoutParams};
-pub use unix::{ListenError, Listener};

@@ -2,6 +2,7 @@
 //! for memory and touch none that isn't there.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use palmd::daemon::{self, Classify, Options, Stations};
 use palmd::gesture::{Classifier, Event, RecognizerParams, Score, ScoreError};
 use palmd::health::{AllocatorCalls, Metrics, PageFaults, thread_calls, thread_page_faults};
 use palmd::pose::{PoseParams, PoseTracker};
+use palmd::publish::{Feed, Output, Socket, SocketParams, Work};
 use palmd::window::{Grid, GridParams, Window};
 
 const SIZE: (u32, u32) = (320, 240);
@@ -167,10 +169,37 @@ struct Run {
     vision: Meter,
     classifier: Meter,
     gestures: u64,
+    /// Whether poses and probabilities were shown.
+    watched: bool,
+}
+
+/// An output that looks at the newest poses and probabilities, as a page does.
+struct Watches(Arc<AtomicBool>);
+
+impl Output for Watches {
+    fn name(&self) -> &'static str {
+        "watches"
+    }
+
+    fn check(&self) -> Result<String, String> {
+        Ok("always works".into())
+    }
+
+    fn run(self: Box<Self>, mut feed: Feed) -> Work {
+        Box::pin(async move {
+            let watching = feed.live.watch();
+            while feed.next().await.is_some() {
+                if watching.poses().seq > 0 && !watching.scores().scores.is_empty() {
+                    self.0.store(true, SeqCst);
+                }
+            }
+        })
+    }
 }
 
 fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
     let (vision, classifier) = <(Arc<Mutex<Meter>>, Arc<Mutex<Meter>>)>::default();
+    let watched = Arc::<AtomicBool>::default();
     let mut source = Film::new(rounds, &vision);
     source.fault = fault;
     let gestures = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/gestures.onnx");
@@ -195,11 +224,20 @@ fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
         recognizer: RecognizerParams::default(),
         summary_interval: Duration::from_secs(3600),
     };
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = Socket::new(&SocketParams {
+        path: folder.path().join("events.sock"),
+        ..SocketParams::default()
+    });
+    let outputs: Vec<Box<dyn Output>> = vec![
+        Box::new(socket.expect("it is on")),
+        Box::new(Watches(Arc::clone(&watched))),
+    ];
     let mut events = 0;
     daemon::run(
         stations,
         &options,
-        Vec::new(),
+        outputs,
         &Arc::new(Metrics::default()),
         &Arc::new(Control::default()),
         |event| events += u64::from(matches!(event, Event::Gesture(_))),
@@ -210,6 +248,7 @@ fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
         vision: read(vision),
         classifier: read(classifier),
         gestures: events,
+        watched: watched.load(SeqCst),
     }
 }
 
@@ -237,7 +276,7 @@ fn asks_nobody(rounds: usize, classify: Classify, pooled: bool) {
     let (frames, windows) = enough(rounds);
     assert!(seen.vision.times > frames, "{:?}", seen.vision);
     assert!(seen.classifier.times > windows, "{:?}", seen.classifier);
-    assert!(seen.gestures > 0);
+    assert!(seen.gestures > 0 && seen.watched);
     for (thread, meter) in [("vision", seen.vision), ("classifier", seen.classifier)] {
         let calls = meter.calls;
         assert!(
