@@ -28,7 +28,7 @@ from labels import LABELS
 from motion import KINDS
 from takes import Takes, TakesError
 
-VERSION = "1"
+VERSION = "3"
 HERE = pathlib.Path(__file__).resolve().parent
 BATCH = 256
 PEAK_RATE = 2e-3
