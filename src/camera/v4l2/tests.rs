@@ -148,6 +148,7 @@ fn frames_come_in_order_with_the_drivers_time() {
     }
     let expected = SourceStats {
         delivered: 50,
+        buffers: 3,
         live_frames_peak: 1,
         ..SourceStats::default()
     };
