@@ -270,23 +270,15 @@ impl Vision {
     fn run(&mut self, mut hand_over: impl FnMut(Handover)) -> Result<(), SourceError> {
         let clock = SystemClock;
         let info = self.source.info();
-        let camera: Arc<str> = info.name.as_str().into();
         let mut lost = false;
         let mut t = Duration::ZERO;
         let calls = thread_calls();
         while !self.stop.load(SeqCst) {
-            let event = |phase, t| {
-                let camera = Arc::clone(&camera);
-                Event::Camera(CameraEvent { phase, camera, t })
-            };
+            let mut news = None;
             match self.source.next_frame(FRAME_WAIT) {
                 Ok(Next::Frame(frame)) => {
                     let began = clock.now();
                     t = frame.t;
-                    if std::mem::take(&mut lost) {
-                        log::info!("{camera}: frames come again");
-                        self.events.send(event(CameraPhase::Found, t));
-                    }
                     let captured = frame.captured.unwrap_or(began);
                     if info.stills {
                         self.tracker.forget();
@@ -305,16 +297,22 @@ impl Vision {
                     self.metrics.searches_skipped.set(skipped);
                     self.metrics.record(Stage::Frame, clock.now() - began);
                     self.metrics.record_frame(&self.tracker.times());
+                    if std::mem::take(&mut lost) {
+                        news = Some(CameraPhase::Found);
+                    }
                 }
                 Ok(Next::Timeout) => {}
                 Ok(Next::End) => break,
                 Err(error) if info.live => {
                     if !std::mem::replace(&mut lost, true) {
                         log::warn!("{error}; trying again");
-                        self.events.send(event(CameraPhase::Lost, t));
+                        news = Some(CameraPhase::Lost);
                     }
                 }
                 Err(error) => return Err(error),
+            }
+            if let Some(phase) = news {
+                self.tell(phase, t);
             }
             self.source.rest(if self.tracker.is_idle() {
                 IDLE_FRAMES
@@ -327,6 +325,17 @@ impl Vision {
         }
         self.grid.finish(hand_over);
         Ok(())
+    }
+
+    /// Says that the camera was lost or found, and which one.
+    fn tell(&mut self, phase: CameraPhase, t: Duration) {
+        let name = self.source.info().name;
+        if phase == CameraPhase::Found {
+            log::info!("{name}: frames come again");
+        }
+        let camera = name.into();
+        let event = CameraEvent { phase, camera, t };
+        self.events.send(Event::Camera(event));
     }
 }
 
