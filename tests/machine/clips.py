@@ -4,6 +4,7 @@
 SYNTHETIC is the program `examples/synthetic`. Written are
   still.YUYV ... still.BGR3     a picture in each raw format, as V4L2 lays it out
   still.420.y4m ... still.png   the same samples as recordings that palmd reads
+  still.jpg                     the picture as a camera with MJPEG sends it
   swipe.YU12                    a swipe, at the virtual camera's 60 frames a second
 """
 
@@ -21,13 +22,24 @@ SWIPE = f"size {WIDTH}x{HEIGHT}; fps 20; seed 3; hand right; wait 1.6s; swipe-le
 SHOWN = 3
 
 
-def frames(synthetic, script):
-    """The frames of a script, as R G B bytes."""
-    program = subprocess.run([synthetic, "rgb", script], stdout=subprocess.PIPE, check=False)
+def drawn(synthetic, form, script):
+    """What `synthetic` writes."""
+    program = subprocess.run([synthetic, form, script], stdout=subprocess.PIPE, check=False)
     if program.returncode:
         sys.exit(f"{synthetic} ended with {program.returncode}")
-    pictures = program.stdout
+    return program.stdout
+
+
+def frames(synthetic, script):
+    """The frames of a script, as R G B bytes."""
+    pictures = drawn(synthetic, "rgb", script)
     return [pictures[at : at + FRAME] for at in range(0, len(pictures), FRAME)]
+
+
+def jpegs(synthetic, script):
+    """The frames of a script, as JPEGs."""
+    start = b"\xff\xd8\xff"
+    return [start + rest for rest in drawn(synthetic, "mjpeg", script).split(start)[1:]]
 
 
 def luma(rgb):
@@ -104,7 +116,10 @@ def stills(rgb):
 def main():
     synthetic, folder = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
-    for name, content in stills(frames(synthetic, STILL)[5]).items():
+    number = 5
+    files = stills(frames(synthetic, STILL)[number])
+    files["still.jpg"] = jpegs(synthetic, STILL)[number]
+    for name, content in files.items():
         with open(f"{folder}/{name}", "wb") as file:
             file.write(content)
     with open(f"{folder}/swipe.YU12", "wb") as file:
