@@ -65,7 +65,7 @@ deb-test: deb ## install, upgrade, serve, remove and purge the package in a Debi
 
 machine-test: deb ## run it in a virtual machine with a camera
 	cargo build --release --locked --example synthetic
-	tests/machine/run.sh
+	tests/machine/run.sh --deb $(TARGET)/debian/palmd_*_amd64.deb
 
 train: setup ## train the gesture classifier anew; writes docs/model-card.md
 	python3 -m venv models/.cache/train

@@ -4,6 +4,7 @@
 //! cargo run --example synthetic -- poses     "open-palm 1s; swipe-left"   # NDJSON, a line per frame
 //! cargo run --example synthetic -- intervals demo                         # when which gesture is made
 //! cargo run --example synthetic -- rgb       "size 320x240; wave 2s"      # frames, R G B bytes
+//! cargo run --example synthetic -- mjpeg     "size 320x240; wave 2s"      # the same as JPEGs
 //! ```
 //!
 //! The script is a file, the script itself, or `demo` for the built-in one.
@@ -11,12 +12,15 @@
 use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+use palmd::camera::Source;
 use palmd::camera::synthetic::{Script, Synthetic};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [what, spec] = args.as_slice() else {
-        eprintln!("usage: synthetic poses|intervals|rgb SCRIPT");
+        eprintln!("usage: synthetic poses|intervals|rgb|mjpeg SCRIPT");
         return ExitCode::from(64);
     };
     match write(what, spec) {
@@ -52,7 +56,17 @@ fn write(what: &str, spec: &str) -> Result<(), Box<dyn std::error::Error>> {
                 out.write_all(hand.draw(seq))?;
             }
         }
-        other => return Err(format!("{other:?} is none of poses, intervals and rgb").into()),
+        "mjpeg" => {
+            let mut hand = Synthetic::new(script);
+            let (width, height) = hand.info().size;
+            for seq in 0..hand.frames() {
+                let frame = hand.draw(seq);
+                JpegEncoder::new(&mut out).encode(frame, width, height, ExtendedColorType::Rgb8)?;
+            }
+        }
+        other => {
+            return Err(format!("{other:?} is none of poses, intervals, rgb and mjpeg").into());
+        }
     }
     Ok(out.flush()?)
 }

@@ -298,7 +298,6 @@ impl Vision {
     fn run(&mut self, mut hand_over: impl FnMut(Handover)) -> Result<(), SourceError> {
         let clock = SystemClock;
         let info = self.source.info();
-        let camera: Arc<str> = info.name.as_str().into();
         let mut lost = false;
         let (mut streams, mut told) = (false, false);
         let mut t = Duration::ZERO;
@@ -310,19 +309,12 @@ impl Vision {
                 self.pause(&mut hand_over);
                 continue;
             }
-            let event = |phase, t| {
-                let camera = Arc::clone(&camera);
-                Event::Camera(CameraEvent { phase, camera, t })
-            };
+            let mut news = None;
             match self.source.next_frame(FRAME_WAIT) {
                 Ok(Next::Frame(frame)) => {
                     let began = clock.now();
                     t = frame.t;
                     streams = true;
-                    if std::mem::take(&mut lost) {
-                        log::info!("{camera}: frames come again");
-                        self.events.send(event(CameraPhase::Found, t));
-                    }
                     let captured = frame.captured.unwrap_or(began);
                     if info.stills {
                         self.tracker.forget();
@@ -342,6 +334,9 @@ impl Vision {
                     self.metrics.searches_skipped.set(skipped);
                     self.metrics.record(Stage::Frame, clock.now() - began);
                     self.metrics.record_frame(&self.tracker.times());
+                    if std::mem::take(&mut lost) {
+                        news = Some(CameraPhase::Found);
+                    }
                 }
                 Ok(Next::Timeout) => {}
                 Ok(Next::End) => break,
@@ -350,7 +345,7 @@ impl Vision {
                         log::warn!("{error}; trying again");
                         streams = false;
                         self.metrics.camera.lost(error.to_string());
-                        self.events.send(event(CameraPhase::Lost, t));
+                        news = Some(CameraPhase::Lost);
                     }
                 }
                 Err(error) => return Err(error),
@@ -361,6 +356,9 @@ impl Vision {
                 self.metrics.camera.set(CameraState::Streaming, info);
                 // What is said of a change isn't the loop's work.
                 calls = calls + (thread_calls() - before);
+            }
+            if let Some(phase) = news {
+                self.tell(phase, t);
             }
             self.source.rest(if self.tracker.is_idle() {
                 IDLE_FRAMES
@@ -392,6 +390,17 @@ impl Vision {
         }
         self.metrics.camera.set(CameraState::Opening, info);
         log::info!("going on after the pause");
+    }
+
+    /// Says that the camera was lost or found, and which one.
+    fn tell(&mut self, phase: CameraPhase, t: Duration) {
+        let name = self.source.info().name;
+        if phase == CameraPhase::Found {
+            log::info!("{name}: frames come again");
+        }
+        let camera = name.into();
+        let event = CameraEvent { phase, camera, t };
+        self.events.send(Event::Camera(event));
     }
 }
 

@@ -3,7 +3,8 @@
 
 SYNTHETIC is the program `examples/synthetic`. Written are
   still.YUYV ... still.BGR3     a picture in each raw format, as V4L2 lays it out
-  still.420.y4m ... still.rgb/  the same samples as recordings that palmd reads, FRAMES times
+  still.420.y4m ... still.png   the same samples as recordings that palmd reads
+  still.jpg                     the picture as a camera with MJPEG sends it
   swipe.YU12                    a swipe, at the virtual camera's 60 frames a second
 """
 
@@ -14,20 +15,31 @@ import sys
 import zlib
 
 WIDTH, HEIGHT = 640, 480
-FRAMES = 3
+FRAME = WIDTH * HEIGHT * 3  # bytes
 STILL = f"size {WIDTH}x{HEIGHT}; fps 10; seed 3; hand right; open-palm 1s"
 # Drawn at 20 frames a second, each shown three times.
 SWIPE = f"size {WIDTH}x{HEIGHT}; fps 20; seed 3; hand right; wait 1.6s; swipe-left; wait 0.6s"
 SHOWN = 3
 
 
-def drawn(synthetic, script):
-    """The frames of a script, as R G B bytes."""
-    with subprocess.Popen([synthetic, "rgb", script], stdout=subprocess.PIPE) as program:
-        while frame := program.stdout.read(WIDTH * HEIGHT * 3):
-            yield frame
+def drawn(synthetic, form, script):
+    """What `synthetic` writes."""
+    program = subprocess.run([synthetic, form, script], stdout=subprocess.PIPE, check=False)
     if program.returncode:
         sys.exit(f"{synthetic} ended with {program.returncode}")
+    return program.stdout
+
+
+def frames(synthetic, script):
+    """The frames of a script, as R G B bytes."""
+    pictures = drawn(synthetic, "rgb", script)
+    return [pictures[at : at + FRAME] for at in range(0, len(pictures), FRAME)]
+
+
+def jpegs(synthetic, script):
+    """The frames of a script, as JPEGs."""
+    start = b"\xff\xd8\xff"
+    return [start + rest for rest in drawn(synthetic, "mjpeg", script).split(start)[1:]]
 
 
 def luma(rgb):
@@ -63,9 +75,9 @@ def yu12(rgb):
     return luma(rgb) + b"".join(chroma(every_second(rgb, 2)))
 
 
-def y4m(colour, picture, frames):
+def y4m(colour, picture):
     head = f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F30:1 Ip A1:1 C{colour}\n".encode()
-    return head + frames * (b"FRAME\n" + picture)
+    return head + b"FRAME\n" + picture
 
 
 def png(rgb):
@@ -85,7 +97,7 @@ def stills(rgb):
     y = luma(rgb)
     u2, v2 = chroma(every_second(rgb, 1))
     u4, v4 = chroma(every_second(rgb, 2))
-    files = {
+    return {
         "still.YUYV": woven(y[0::2], u2, y[1::2], v2),
         "still.UYVY": woven(u2, y[0::2], v2, y[1::2]),
         "still.NV12": y + woven(u4, v4),
@@ -94,23 +106,24 @@ def stills(rgb):
         "still.GREY": y,
         "still.RGB3": rgb,
         "still.BGR3": woven(rgb[2::3], rgb[1::3], rgb[0::3]),
-        "still.422.y4m": y4m("422", y + u2 + v2, FRAMES),
-        "still.420.y4m": y4m("420", y + u4 + v4, FRAMES),
-        "still.mono.y4m": y4m("mono", y, FRAMES),
+        "still.422.y4m": y4m("422", y + u2 + v2),
+        "still.420.y4m": y4m("420", y + u4 + v4),
+        "still.mono.y4m": y4m("mono", y),
+        "still.png": png(rgb),
     }
-    files |= {f"still.rgb/{number}.png": png(rgb) for number in range(FRAMES)}
-    return files
 
 
 def main():
     synthetic, folder = sys.argv[1:]
-    os.makedirs(f"{folder}/still.rgb", exist_ok=True)
-    frames = list(drawn(synthetic, STILL))
-    for name, content in stills(frames[len(frames) // 2]).items():
+    os.makedirs(folder, exist_ok=True)
+    number = 5
+    files = stills(frames(synthetic, STILL)[number])
+    files["still.jpg"] = jpegs(synthetic, STILL)[number]
+    for name, content in files.items():
         with open(f"{folder}/{name}", "wb") as file:
             file.write(content)
     with open(f"{folder}/swipe.YU12", "wb") as file:
-        for frame in drawn(synthetic, SWIPE):
+        for frame in frames(synthetic, SWIPE):
             file.write(SHOWN * yu12(frame))
 
 

@@ -98,6 +98,8 @@ pub struct Camera<K: Kernel = Linux> {
     clock: Arc<dyn Clock>,
     kernel: K,
     stream: Option<Stream<K>>,
+    /// What the stream before this one delivered.
+    last_info: Option<SourceInfo>,
     jpeg: JpegDecoder,
     /// A JPEG that was taken less than this after the last one that was decoded isn't wanted.
     rest: Duration,
@@ -141,6 +143,7 @@ impl<K: Kernel> Camera<K> {
             clock,
             kernel,
             stream: None,
+            last_info: None,
             jpeg: JpegDecoder::default(),
             rest: Duration::ZERO,
             last_decoded: None,
@@ -303,7 +306,9 @@ impl<K: Kernel> Camera<K> {
             ..self.stats()
         };
         self.leaks = self.leaks();
-        self.stream = None;
+        if let Some(stream) = self.stream.take() {
+            self.last_info = Some(stream.info);
+        }
     }
 
     /// A frame is on its way to the caller: all is well.
@@ -389,10 +394,11 @@ impl<K: Kernel> Source for Camera<K> {
         }
     }
 
-    /// What the stream delivers; before it is open, what is wanted.
+    /// What the stream delivers, or did before it was lost; before any, what is wanted.
     fn info(&self) -> SourceInfo {
-        match &self.stream {
-            Some(stream) => stream.info.clone(),
+        let open = self.stream.as_ref().map(|stream| &stream.info);
+        match open.or(self.last_info.as_ref()) {
+            Some(info) => info.clone(),
             None => SourceInfo {
                 name: self.params.device.clone(),
                 size: self.params.size,

@@ -933,6 +933,7 @@ fn auto_takes_the_first_camera_and_chooses_anew_when_it_goes() {
     assert_eq!(rig.camera().info().name, "/dev/video7 (Camera 7)");
     rig.model.unplug("/dev/video7");
     error_of(rig.ask());
+    assert_eq!(rig.camera().info().name, "/dev/video7 (Camera 7)");
     rig.recover();
     assert_eq!(rig.camera().info().name, "/dev/video8 (Camera 8)");
 }

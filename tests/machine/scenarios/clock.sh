@@ -3,13 +3,11 @@ echo "health.summary-interval = '1s'" >>config
 plug
 watch /dev/video0
 watching 1
-frames() { sed -n 's/^.*frames \([0-9]*\) (skipped.*/\1/p' log | tail -n 1; }
-more() { [ "$(frames)" -gt "$1" ]; }
-eventually more 0
+eventually more_frames 0
 for jump in '+1 year' '-1 day'; do
     before=$(frames)
     date -s "$jump" >/dev/null
-    eventually more $((before + 3))
+    eventually more_frames $((before + 3))
 done
 leave
 equal 'the camera' "$(phases)" ''

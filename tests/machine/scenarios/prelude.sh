@@ -3,7 +3,7 @@
 # that ends without it is a failure.
 
 fail() {
-    echo "failed: $*"
+    echo "failed: $*" >&2
     exit 1
 }
 
@@ -42,13 +42,14 @@ plug_grabber() {
     eventually test -e /dev/video1
     v4l2-ctl -d /dev/video0 --set-dv-bt-timings index=0 >/dev/null
     v4l2-ctl -d /dev/video1 --set-dv-bt-timings index=0 >/dev/null
-    v4l2-ctl -d /dev/video0 -c loop_video=1
+    v4l2-ctl -d /dev/video0 -c loop_video=1,osd_text_mode=2
 }
 
 # show FILE FOURCC: the grabber sees the raw frames of FILE, over and over, until `dark`.
 show() {
+    cp "$1" /dev/shm/shown # the host's answers take their time
     v4l2-ctl -d /dev/video1 --set-fmt-video-out "width=640,height=480,pixelformat=$2" >/dev/null
-    v4l2-ctl -d /dev/video1 --stream-out-mmap --stream-loop --stream-from "$1" >/dev/null 2>&1 &
+    v4l2-ctl -d /dev/video1 --stream-out-mmap --stream-loop --stream-from /dev/shm/shown >/dev/null 2>&1 &
     shower=$!
 }
 
@@ -62,6 +63,21 @@ cat >config <<'TOML'
 pose.search-interval = '1m'
 pose.idle-interval = '1m'
 TOML
+
+# poses_in PICTURE, poses_before CAMERA: the poses in its first frame.
+hands() { sed -n '1 s/.*"hands"://p' "$1" | grep '"track":' || fail "no hand in the first frame"; }
+poses_in() {
+    palmd pose --source "$1" -o pose-lines 2>log
+    hands pose-lines
+}
+poses_before() {
+    palmd pose --config config --source "$1" >pose-lines 2>log &
+    palmd=$!
+    eventually has '"hands":' pose-lines
+    kill -KILL $palmd
+    wait $palmd || true
+    hands pose-lines
+}
 
 # watch SOURCE: the daemon in the background, with its events and its log in files.
 watch() {
@@ -80,6 +96,9 @@ leave() {
 }
 
 running() { kill -0 $palmd 2>/dev/null || fail "palmd is gone"; }
+
+frames() { sed -n 's/^.*frames \([0-9]*\) (skipped.*/\1/p' log | tail -n 1; }
+more_frames() { [ "$(frames)" -gt "$1" ]; }
 
 phases() { sed -n 's/.*"type":"camera".*"phase":"\([a-z]*\)".*/\1/p' events | tr '\n' ' '; }
 

@@ -2,7 +2,9 @@
 # What the guest runs when it is up: installs palmd, then the scenarios.
 set -eu
 
-if [ -e /share/palmd.deb ]; then
+if [ -e /usr/bin/palmd ]; then
+    : # done before this boot
+elif [ -e /share/palmd.deb ]; then
     dpkg --install /share/palmd.deb
 else # loose files, where the package would put them
     install -D /share/palmd/palmd /usr/bin/palmd
