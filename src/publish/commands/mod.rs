@@ -1,7 +1,6 @@
 //! Gestures as programs that are started.
 //!
-//! A [`Program`] is found and its [`Run`](run::run) watched; what it says becomes [`lines`] of the
-//! log.
+//! A [`Program`] is found, its [`run`] is watched, and what it says becomes [`lines`] of the log.
 
 mod lines;
 mod program;
