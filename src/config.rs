@@ -14,7 +14,7 @@ use crate::camera::v4l2::Encoding;
 use crate::gesture::{RecognizerParams, RuleKeys, RulesParams};
 use crate::inference::MOST_THREADS;
 use crate::pose::{ModelSize, PoseParams, SearchParams};
-use crate::publish::OutputsParams;
+use crate::publish::{GestureCommands, OutputsParams};
 use crate::window::{self, GridParams};
 
 /// Where the daemon looks for its configuration.
@@ -453,19 +453,38 @@ fn known_keys(given: &Table) -> Table {
                 .collect(),
         )
     };
-    let gestures = given.get("rules").and_then(|rules| rules.get("gesture"));
-    let gestures = gestures.and_then(Value::as_table).into_iter().flatten();
+    let gestures = |sections: &[&str]| -> Vec<String> {
+        let table = sections.iter().try_fold(given, |table, section| {
+            table.get(*section).and_then(Value::as_table)
+        });
+        table.into_iter().flat_map(Table::keys).cloned().collect()
+    };
     let rules = [
         ("shapes", rule()),
         ("movements", rule()),
         (
             "gesture",
-            Value::Table(gestures.map(|(name, _)| (name.clone(), rule())).collect()),
+            Value::Table(
+                gestures(&["rules", "gesture"])
+                    .into_iter()
+                    .map(|name| (name, rule()))
+                    .collect(),
+            ),
         ),
     ];
     known.insert(
         "rules".into(),
         Value::Table(rules.map(|(k, v)| (k.into(), v)).into_iter().collect()),
+    );
+    let keys = gestures(&["outputs", "keys", "gesture"]).into_iter();
+    known["outputs"]["keys"]["gesture"] =
+        Value::Table(keys.map(|name| (name, true.into())).collect());
+    let commands = gestures(&["outputs", "commands", "gesture"]).into_iter();
+    let command = Table::from_iter(GestureCommands::KEYS.map(|key| (key.into(), true.into())));
+    known["outputs"]["commands"]["gesture"] = Value::Table(
+        commands
+            .map(|name| (name, command.clone().into()))
+            .collect(),
     );
     known
 }
@@ -576,6 +595,16 @@ mod tests {
             "palmd.toml: unknown key `rules.gesture.wave.cooldown`; \
              did you mean `rules.gesture.wave.cool-down`?"
         );
+        assert_eq!(
+            error("[outputs.commands.gesture.fist]\nstrat = ['lamp']"),
+            "palmd.toml: unknown key `outputs.commands.gesture.fist.strat`; \
+             did you mean `outputs.commands.gesture.fist.start`?"
+        );
+        assert_eq!(
+            error("[outputs.keys.gesture]\nfist = 'ctrl+rigth'"),
+            "palmd.toml: line 2: there is no key `rigth`; did you mean `right`? \
+             (`fist = 'ctrl+rigth'`)"
+        );
     }
 
     #[test]
@@ -604,6 +633,15 @@ mod tests {
             (
                 "outputs.socket.max-readers = 0",
                 "outputs.socket.max-readers",
+            ),
+            ("outputs.keys.max-hold = '0s'", "outputs.keys.max-hold"),
+            (
+                "outputs.commands.time-limit = '0s'",
+                "outputs.commands.time-limit",
+            ),
+            (
+                "outputs.commands.gesture.ok = {}",
+                "outputs.commands.gesture",
             ),
             ("pose.presence-threshold = -0.1", "pose.presence-threshold"),
         ] {

@@ -88,7 +88,7 @@ impl Check {
             }
         }
         find("source", self.first_frame(&config));
-        for output in config.outputs.outputs() {
+        for output in config.outputs.outputs(&config.rules) {
             let said = output.check();
             find(
                 output.name(),

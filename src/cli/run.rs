@@ -161,7 +161,7 @@ impl PlayArgs {
             };
         }
         log::info!("watching {}", info.name);
-        let outputs = outputs.outputs();
+        let outputs = outputs.outputs(&options.recognizer.rules);
         daemon::run(stations, &options, outputs, &metrics, control, seen)?;
         let counted = metrics.snapshot();
         log::debug!("{counted}");

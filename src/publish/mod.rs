@@ -15,6 +15,8 @@
 mod backoff;
 mod bell;
 mod bus;
+mod commands;
+mod keys;
 mod line;
 mod live;
 mod output;
@@ -29,6 +31,8 @@ mod unix;
 pub use backoff::BackOff;
 pub use bell::Bell;
 pub use bus::{BACKLOG, Bus, Events, Published, Received};
+pub use commands::{Commands, CommandsParams, GestureCommands};
+pub use keys::{Keys, KeysParams};
 pub use line::{Line, Style};
 pub use live::{Live, LivePoses, LiveScores, MOST_SCORES, Show, Watching, live};
 pub use output::{Condition, Feed, Output, OutputState, OutputStatus, Work};

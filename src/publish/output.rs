@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::{Events, Live, Published, Received};
 use crate::clock::{Clock, SystemClock};
+use crate::config::nearest;
 use crate::control::Control;
 use crate::health::{Counter, Gauge, Histogram, Quantiles, Status};
 
@@ -70,6 +71,26 @@ impl Feed {
                 Received::Event(event) => return Some(event),
                 Received::Missed(missed) => self.state.dropped(missed),
                 Received::End => return None,
+            }
+        }
+    }
+
+    /// Says in the log which of `gestures`, keys of a section of the configuration, the classifier
+    /// doesn't know.
+    pub fn warn_of_unknown<'a>(
+        &self,
+        section: &str,
+        gestures: impl IntoIterator<Item = &'a String>,
+    ) {
+        let labels = self.live.labels();
+        for gesture in gestures {
+            if labels.iter().any(|label| **label == **gesture) {
+                continue;
+            }
+            if let Some(near) = nearest(gesture, labels) {
+                log::warn!("{section}: there is no gesture `{gesture}`; did you mean `{near}`?");
+            } else {
+                log::warn!("{section}: there is no gesture `{gesture}`");
             }
         }
     }

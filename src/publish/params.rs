@@ -1,8 +1,14 @@
 //! Which outputs there are, by the configuration.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Output, Socket, SocketParams, StatusSocket, StatusSocketParams, Stdout, StdoutParams};
+use super::{
+    Commands, CommandsParams, Keys, KeysParams, Output, Socket, SocketParams, StatusSocket,
+    StatusSocketParams, Stdout, StdoutParams,
+};
+use crate::gesture::RulesParams;
 
 /// `[outputs]`: a table for each output.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -14,6 +20,10 @@ pub struct OutputsParams {
     pub socket: SocketParams,
     /// A Unix socket for `palmd status`.
     pub status: StatusSocketParams,
+    /// Key strokes.
+    pub keys: KeysParams,
+    /// Programs that are started.
+    pub commands: CommandsParams,
 }
 
 /// A value that can't work: its key with its sections, what it is, and what it must be.
@@ -45,12 +55,20 @@ impl OutputsParams {
                 "it must be from 1 to 1024",
             ));
         }
-        Ok(())
+        let max_hold = self.keys.max_hold;
+        if !(Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&max_hold) {
+            return Err((
+                "outputs.keys.max-hold",
+                format!("{max_hold:?}"),
+                "it must be from 100ms to 1h",
+            ));
+        }
+        self.commands.check()
     }
 
-    /// The outputs that are on.
+    /// The outputs that are on; `rules` say which gestures are held.
     #[must_use]
-    pub fn outputs(&self) -> Vec<Box<dyn Output>> {
+    pub fn outputs(&self, rules: &RulesParams) -> Vec<Box<dyn Output>> {
         let mut outputs: Vec<Box<dyn Output>> = Vec::new();
         if self.stdout.enabled {
             outputs.push(Box::new(Stdout::new(&self.stdout)));
@@ -60,6 +78,12 @@ impl OutputsParams {
         }
         if let Some(status) = StatusSocket::new(&self.status) {
             outputs.push(Box::new(status));
+        }
+        if let Some(keys) = Keys::new(&self.keys, rules) {
+            outputs.push(Box::new(keys));
+        }
+        if let Some(commands) = Commands::new(&self.commands) {
+            outputs.push(Box::new(commands));
         }
         outputs
     }

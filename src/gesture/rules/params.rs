@@ -159,7 +159,9 @@ impl RulesParams {
         .collect()
     }
 
-    fn kind(&self, label: &str) -> Kind {
+    /// The kind of a label by these rules.
+    #[must_use]
+    pub fn kind(&self, label: &str) -> Kind {
         let own = self.gesture.get(label).and_then(|keys| keys.kind);
         own.unwrap_or_else(|| Kind::of(label))
     }
