@@ -6,6 +6,7 @@ mod flood;
 mod frame_memory;
 mod hand_over;
 mod memory_lock;
+mod mqtt;
 mod outputs;
 mod peers;
 mod pool;
