@@ -24,6 +24,9 @@ use tokio::time::sleep;
 const LOOKS: usize = 3000;
 const LOOK: Duration = Duration::from_millis(5);
 
+/// A topic with a retained message: who has got it has subscribed.
+const PROBE: &str = "probe";
+
 /// A broker with a folder of its own. It is killed when this is dropped.
 struct Broker {
     folder: tempfile::TempDir,
@@ -125,18 +128,14 @@ impl Broker {
         assert!(sent.expect("mosquitto_pub runs").success());
     }
 
-    fn listen(&self, topic: &str) -> Listener {
-        self.listen_as(topic, &[])
-    }
-
     /// Who listens keeps its place when the broker or it is away.
-    fn listen_as(&self, topic: &str, arguments: &[&str]) -> Listener {
+    fn listen(&self, name: &str, topic: &str) -> Listener {
+        let arguments = ["-v", "-c", "-i", name, "-t", topic, "-t", PROBE];
+        let probe = ["-r", "-t", PROBE, "-m", "here"];
+        let published = self.client("mosquitto_pub", &probe).status();
+        assert!(published.expect("mosquitto_pub runs").success());
         let mut child = self
-            .client(
-                "mosquitto_sub",
-                &["-v", "-d", "-t", topic, "-c", "-i", "listener"],
-            )
-            .args(arguments)
+            .client("mosquitto_sub", &arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -150,9 +149,15 @@ impl Broker {
                 }
             }
         });
-        let listener = Listener { child, lines };
-        listener.wait(|line| line.starts_with("Subscribed"));
-        listener
+        let mut kept = Vec::new();
+        loop {
+            let line = lines.recv_timeout(LOOK * LOOKS as u32);
+            let line: String = line.expect("a line in time");
+            if line.starts_with(PROBE) {
+                return Listener { child, lines, kept };
+            }
+            kept.push(line);
+        }
     }
 }
 
@@ -176,19 +181,11 @@ fn send(signal: &str, process: u32) {
 struct Listener {
     child: Child,
     lines: Receiver<String>,
+    /// What was there already when it came: what is retained.
+    kept: Vec<String>,
 }
 
 impl Listener {
-    fn wait(&self, so: impl Fn(&str) -> bool) -> String {
-        let most = LOOK * LOOKS as u32;
-        loop {
-            let line = self.lines.recv_timeout(most).expect("a line in time");
-            if so(&line) {
-                return line;
-            }
-        }
-    }
-
     /// The next message on `topic`.
     async fn next(&self, topic: &str) -> String {
         for _ in 0..LOOKS {
@@ -288,7 +285,7 @@ fn events_reach_the_broker_and_so_do_status_discovery_and_the_end() {
     let Some(broker) = Broker::plain() else {
         return;
     };
-    let listener = broker.listen("#");
+    let listener = broker.listen("listener", "#");
     run(&broker.params(), async |mut publisher| {
         works(&publisher).await;
         let discovery = listener
@@ -314,20 +311,14 @@ fn events_reach_the_broker_and_so_do_status_discovery_and_the_end() {
         listener.report(|report| report["state"] == "offline").await;
     });
     // Only what is still true is kept for who comes later.
-    drop(listener);
-    let newcomer = broker.listen_as("palmd/board/#", &["-i", "newcomer", "-E"]);
-    drop(newcomer);
-    let newcomer = broker.listen_as("#", &["-i", "newcomer", "-W", "1"]);
-    let kept: Vec<_> = newcomer
-        .lines
+    let newcomer = broker.listen("newcomer", "palmd/board/#");
+    let mut topics: Vec<_> = newcomer
+        .kept
         .iter()
-        .filter_map(|line| Some(line.split_once(' ')?.0.to_owned()))
-        .filter(|topic| topic.contains('/'))
+        .filter_map(|line| Some(line.split_once(' ')?.0))
         .collect();
-    for topic in ["status", "pause/state"] {
-        assert!(kept.contains(&format!("palmd/board/{topic}")), "{kept:?}");
-    }
-    assert!(!kept.contains(&"palmd/board/event".into()), "{kept:?}");
+    topics.sort_unstable();
+    assert_eq!(topics, ["palmd/board/pause/state", "palmd/board/status"]);
     let answer = Mqtt::new(&broker.params()).expect("it is on").check();
     assert!(
         answer
@@ -440,7 +431,7 @@ fn after_a_restart_the_newest_events_arrive_in_order() {
         max_age: Duration::from_secs(600),
         ..broker.params()
     };
-    let listener = broker.listen("palmd/board/event");
+    let listener = broker.listen("listener", "palmd/board/event");
     run(&params, async |mut publisher| {
         works(&publisher).await;
         broker.end();
@@ -487,7 +478,7 @@ fn a_broker_that_stands_still_gets_all_of_it_later() {
     let Some(broker) = Broker::plain() else {
         return;
     };
-    let listener = broker.listen("palmd/board/event");
+    let listener = broker.listen("listener", "palmd/board/event");
     run(&broker.params(), async |mut publisher| {
         works(&publisher).await;
         broker.signal("STOP");
@@ -520,7 +511,7 @@ fn a_pause_closes_the_camera_nonsense_does_not_and_a_death_is_told() {
         broker.port
     );
     std::fs::write(&config, text).expect("a file");
-    let listener = broker.listen("palmd/board/#");
+    let listener = broker.listen("listener", "palmd/board/#");
     let mut palmd = super::palmd()
         .args(["run", "--source", "synthetic:size 320x240; fist 1h"])
         .arg("--config")

@@ -111,7 +111,7 @@ impl Output for Mqtt {
             .enable_all()
             .build()
             .map_err(|e| e.to_string())?;
-        let connected = runtime.block_on(timeout(ANSWER, self.connect_once()));
+        let connected = runtime.block_on(async { timeout(ANSWER, self.connect_once()).await });
         // A name that is still being looked up is not waited for.
         runtime.shutdown_background();
         match connected {

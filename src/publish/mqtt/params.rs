@@ -188,6 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn absurd_values_are_refused_by_key() {
+        let refused = |change: &dyn Fn(&mut MqttParams)| {
+            let mut params = MqttParams::default();
+            change(&mut params);
+            params.check().unwrap_err().0
+        };
+        let key = refused(&|p| p.broker = "http://broker".into());
+        assert_eq!(key, "outputs.mqtt.broker");
+        assert_eq!(refused(&|p| p.id = "a/b".into()), "outputs.mqtt.id");
+        assert_eq!(refused(&|p| p.prefix = "#".into()), "outputs.mqtt.prefix");
+        let key = refused(&|p| p.password_file = "secret".into());
+        assert_eq!(key, "outputs.mqtt.password-file");
+        let key = refused(&|p| p.keep_alive = Duration::ZERO);
+        assert_eq!(key, "outputs.mqtt.keep-alive");
+        assert_eq!(refused(&|p| p.queue = 0), "outputs.mqtt.queue");
+    }
+
+    #[test]
     fn the_machine_s_name_is_an_id() {
         let params = MqttParams::default();
         assert_eq!(params.check(), Ok(()));

@@ -106,20 +106,21 @@ fn tls(error: &io::Error, mqtt: &Mqtt) -> String {
 
 fn io(error: &io::Error, mqtt: &Mqtt) -> String {
     let broker = &mqtt.address;
-    match (error.kind(), error.raw_os_error()) {
-        (ErrorKind::ConnectionRefused, _) => {
-            format!("{broker}: connection refused; does a broker run there?")
+    let closed = match std::env::var_os("INVOCATION_ID") {
+        Some(_) => " (a service may use the network only with its drop-in network.conf)",
+        None => "",
+    };
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            format!("{broker}: connection refused; does a broker run there?{closed}")
         }
-        (ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof, _) => {
+        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
             format!("{broker} closed the connection without an answer")
         }
-        (ErrorKind::PermissionDenied | ErrorKind::NetworkUnreachable, _)
-        | (_, Some(libc::EAFNOSUPPORT)) => format!(
-            "{broker}: {error}; the service may not use the network until its drop-in \
-             network.conf allows it"
-        ),
         // Names that can't be looked up have no code.
-        (_, None) => format!("{broker}: {error}; check the name in outputs.mqtt.broker"),
-        _ => format!("{broker}: {error}"),
+        _ if error.raw_os_error().is_none() => {
+            format!("{broker}: {error}; check the name in outputs.mqtt.broker{closed}")
+        }
+        _ => format!("{broker}: {error}{closed}"),
     }
 }
