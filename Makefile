@@ -26,6 +26,7 @@ check: setup ## formatting and lints
 	cargo clippy --all-targets --locked -- -D warnings
 
 test: models check ## everything that is checked, all tests included
+	@scripts/setup.sh --quiet --tests
 	python3 -m unittest discover -s tests/python
 	cargo test --locked
 	cross/test_kernels.sh

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what building palmd needs and is missing on Debian 12 or 13: a C compiler, libclang (for
 # bindgen), Python's venv and Rust. As root, or as a user with sudo; otherwise says what to run.
-# Nothing that is installed is ever removed. `--quiet` says nothing where nothing is missing.
+# Nothing that is installed is ever removed. `--quiet` says nothing where nothing is missing; `--tests`
+# also installs an MQTT broker, without which the tests that want one are skipped.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -71,16 +72,26 @@ use_rustup() {
 
 PATH="$HOME/.cargo/bin:$PATH"
 
+quiet= tests=
+for option; do
+    case $option in
+        --quiet) quiet=yes ;;
+        --tests) tests=yes ;;
+        *) fail "usage: scripts/setup.sh [--quiet] [--tests]" ;;
+    esac
+done
+
 packages=
 have_c || packages="$packages gcc libc6-dev"
 have_libclang || packages="$packages libclang-dev"
 have_venv || packages="$packages python3-venv"
 have_certificates || packages="$packages ca-certificates"
+[ -z "$tests" ] || have mosquitto_sub || ! can_be_root || packages="$packages mosquitto mosquitto-clients"
 needs_rust=
 { have_rust && have_lints; } || needs_rust=yes
 
 if [ -z "$packages$needs_rust" ]; then
-    [ "${1:-}" = --quiet ] || say "everything is there"
+    [ -n "$quiet" ] || say "everything is there"
     exit 0
 fi
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Commands, CommandsParams, Keys, KeysParams, Output, Socket, SocketParams, StatusSocket,
-    StatusSocketParams, Stdout, StdoutParams,
+    Commands, CommandsParams, Keys, KeysParams, Mqtt, MqttParams, Output, Socket, SocketParams,
+    StatusSocket, StatusSocketParams, Stdout, StdoutParams,
 };
 use crate::gesture::RulesParams;
 
@@ -24,6 +24,8 @@ pub struct OutputsParams {
     pub keys: KeysParams,
     /// Programs that are started.
     pub commands: CommandsParams,
+    /// An MQTT broker.
+    pub mqtt: MqttParams,
 }
 
 /// A value that can't work: its key with its sections, what it is, and what it must be.
@@ -63,7 +65,8 @@ impl OutputsParams {
                 "it must be from 100ms to 1h",
             ));
         }
-        self.commands.check()
+        self.commands.check()?
+        self.mqtt.check()
     }
 
     /// The outputs that are on; `rules` say which gestures are held.
@@ -84,6 +87,9 @@ impl OutputsParams {
         }
         if let Some(commands) = Commands::new(&self.commands) {
             outputs.push(Box::new(commands));
+        }
+        if let Some(mqtt) = Mqtt::new(&self.mqtt) {
+            outputs.push(Box::new(mqtt));
         }
         outputs
     }

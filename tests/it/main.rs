@@ -7,6 +7,7 @@ mod frame_memory;
 mod hand_over;
 mod interposed;
 mod memory_lock;
+mod mqtt;
 mod outputs;
 mod peers;
 mod pool;
