@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm train evaluate clean
+.PHONY: help setup models build demo test check page-test bench bench-peers cross test-arm count-arm train evaluate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,14 @@ test: models check ## everything that is checked, all tests included
 	python3 -m unittest discover -s tests/python
 	cargo test --locked
 	cross/test_kernels.sh
+
+PAGE := tests/page/.cache/python
+
+page-test: build ## the page in a real browser; writes its pictures in docs/
+	python3 -m venv $(PAGE)
+	$(PAGE)/bin/pip install -q -r tests/page/requirements.txt
+	$(PAGE)/bin/playwright install chromium-headless-shell
+	$(PAGE)/bin/python tests/page/check.py $(TARGET)/release/palmd
 
 bench: build ## time a stage, allocator calls, memory
 	$(TARGET)/release/palmd bench

@@ -19,7 +19,8 @@ use crate::health::{
 use crate::memory;
 use crate::pose::PoseTracker;
 use crate::publish::{
-    Bell, LivePoses, LiveScores, MOST_SCORES, Outbox, Output, Publisher, Show, live, queue,
+    Bell, LivePoses, LiveScores, MOST_SCORES, Outbox, Output, Publisher, Show, Viewfinder, live,
+    queue,
 };
 use crate::window::{Grid, Handover, Window, ring};
 
@@ -130,6 +131,7 @@ pub fn run<S: Score + Send + 'static>(
         grid: stations.grid,
         events: camera_events,
         live: live_poses,
+        viewfinder: live.viewfinder(),
         metrics: Arc::clone(metrics),
         control: Arc::clone(control),
     };
@@ -284,6 +286,7 @@ struct Vision {
     grid: Grid,
     events: Outbox,
     live: Show<LivePoses>,
+    viewfinder: Option<Viewfinder>,
     metrics: Arc<Metrics>,
     control: Arc<Control>,
 }
@@ -322,6 +325,9 @@ impl Vision {
                         self.tracker.forget();
                     }
                     let poses = self.tracker.process(&frame);
+                    if let Some(viewfinder) = &mut self.viewfinder {
+                        viewfinder.take(&frame.image(), began);
+                    }
                     drop(frame);
                     match poses {
                         Ok(poses) => {
@@ -379,6 +385,9 @@ impl Vision {
         self.grid.finish(&mut hand_over);
         self.metrics.hands.set(0);
         self.live.show(|live| live.hands.clear());
+        if let Some(viewfinder) = &mut self.viewfinder {
+            viewfinder.close();
+        }
         while self.control.is_paused() && !self.control.is_stopped() {
             SystemClock.sleep(FRAME_WAIT);
         }

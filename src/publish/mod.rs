@@ -10,11 +10,13 @@
 //! loses the oldest of them, counts them ([`OutputState`]), and disturbs nobody. An output also
 //! gets how the daemon is doing ([`Status`](crate::health::Status)), its switches
 //! ([`Control`](crate::control::Control)), and for a page that somebody looks at the newest poses
-//! ([`Live`]), which cross from the hot threads only then.
+//! ([`Live`]), which cross from the hot threads only then; so does the camera's picture, for who
+//! aims the camera ([`Viewfinder`]).
 
 mod backoff;
 mod bell;
 mod bus;
+mod http;
 mod line;
 mod live;
 mod output;
@@ -25,10 +27,12 @@ mod socket;
 mod status_socket;
 mod stdout;
 mod unix;
+mod viewfinder;
 
 pub use backoff::BackOff;
 pub use bell::Bell;
 pub use bus::{BACKLOG, Bus, Events, Published, Received};
+pub use http::{Http, HttpParams};
 pub use line::{Line, Style};
 pub use live::{Live, LivePoses, LiveScores, MOST_SCORES, Show, Watching, live};
 pub use output::{Condition, Feed, Output, OutputState, OutputStatus, Work};
@@ -39,3 +43,4 @@ pub use socket::{Mode, Socket, SocketParams, socket_path};
 pub use status_socket::{StatusSocket, StatusSocketParams};
 pub use stdout::{Format, Stdout, StdoutParams};
 pub use unix::{ListenError, Listener};
+pub use viewfinder::{Looking, PICTURE_SIDE, Picture, Viewfinder};

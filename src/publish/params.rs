@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Output, Socket, SocketParams, StatusSocket, StatusSocketParams, Stdout, StdoutParams};
+use super::{
+    Http, HttpParams, Output, Socket, SocketParams, StatusSocket, StatusSocketParams, Stdout,
+    StdoutParams,
+};
 
 /// `[outputs]`: a table for each output.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -14,6 +17,8 @@ pub struct OutputsParams {
     pub socket: SocketParams,
     /// A Unix socket for `palmd status`.
     pub status: StatusSocketParams,
+    /// HTTP: events, status, and a page.
+    pub http: HttpParams,
 }
 
 /// A value that can't work: its key with its sections, what it is, and what it must be.
@@ -45,7 +50,7 @@ impl OutputsParams {
                 "it must be from 1 to 1024",
             ));
         }
-        Ok(())
+        self.http.check()
     }
 
     /// The outputs that are on.
@@ -60,6 +65,9 @@ impl OutputsParams {
         }
         if let Some(status) = StatusSocket::new(&self.status) {
             outputs.push(Box::new(status));
+        }
+        if let Some(http) = Http::new(&self.http) {
+            outputs.push(Box::new(http));
         }
         outputs
     }

@@ -5,6 +5,7 @@ mod demo;
 mod flood;
 mod frame_memory;
 mod hand_over;
+mod http;
 mod memory_lock;
 mod outputs;
 mod peers;
