@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check bench bench-peers cross test-arm count-arm \
+.PHONY: help setup models build demo test check page-test bench bench-peers cross test-arm count-arm \
 	deb deb-arm deb-test machine-test train evaluate clean
 
 help: ## list the targets
@@ -31,6 +31,14 @@ test: models check ## everything that is checked, all tests included
 	cargo test --locked
 	cross/test_kernels.sh
 	systemd/verify.sh
+
+PAGE := tests/page/.cache/python
+
+page-test: build ## the page in a real browser; writes its pictures in docs/
+	python3 -m venv $(PAGE)
+	$(PAGE)/bin/pip install -q -r tests/page/requirements.txt
+	$(PAGE)/bin/playwright install chromium-headless-shell
+	$(PAGE)/bin/python tests/page/check.py $(TARGET)/release/palmd
 
 bench: build ## time a stage, allocator calls, memory
 	$(TARGET)/release/palmd bench

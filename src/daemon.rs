@@ -20,7 +20,8 @@ use crate::health::{
 use crate::memory;
 use crate::pose::PoseTracker;
 use crate::publish::{
-    Bell, LivePoses, LiveScores, MOST_SCORES, Outbox, Output, Publisher, Show, live, queue,
+    Bell, LivePoses, LiveScores, MOST_SCORES, Outbox, Output, Publisher, Show, Viewfinder, live,
+    queue,
 };
 use crate::window::{Grid, Handover, Window, ring};
 
@@ -131,6 +132,7 @@ pub fn run<S: Score + Send + 'static>(
         grid: stations.grid,
         events: camera_events,
         live: live_poses,
+        viewfinder: live.viewfinder(),
         metrics: Arc::clone(metrics),
         control: Arc::clone(control),
         turns: Arc::default(),
@@ -288,6 +290,7 @@ struct Vision {
     grid: Grid,
     events: Outbox,
     live: Show<LivePoses>,
+    viewfinder: Option<Viewfinder>,
     metrics: Arc<Metrics>,
     control: Arc<Control>,
     /// Rounds of its loop, with a frame or without.
@@ -320,6 +323,9 @@ impl Vision {
                         self.tracker.forget();
                     }
                     let poses = self.tracker.process(&frame);
+                    if let Some(viewfinder) = &mut self.viewfinder {
+                        viewfinder.take(&frame.image(), began);
+                    }
                     drop(frame);
                     match poses {
                         Ok(poses) => {
@@ -384,6 +390,9 @@ impl Vision {
         self.grid.finish(&mut hand_over);
         self.metrics.hands.set(0);
         self.live.show(|live| live.hands.clear());
+        if let Some(viewfinder) = &mut self.viewfinder {
+            viewfinder.close();
+        }
         while self.control.is_paused() && !self.control.is_stopped() {
             SystemClock.sleep(FRAME_WAIT);
             self.turns.add(1);

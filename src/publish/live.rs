@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use triple_buffer::{Input, Output, triple_buffer};
+use triple_buffer::{Input, Output, TripleBuffer, triple_buffer};
 
+use super::viewfinder::{Looking, Picture, Viewfinder};
 use crate::pose::FramePoses;
 
 /// The most probabilities that are shown; of a model with more labels the first ones are.
@@ -41,6 +42,10 @@ pub struct Live {
     watchers: Arc<AtomicUsize>,
     poses: Mutex<Output<LivePoses>>,
     scores: Mutex<Output<LiveScores>>,
+    lookers: Arc<AtomicUsize>,
+    picture: Mutex<Output<Picture>>,
+    /// Until the vision thread takes it.
+    viewfinder: Mutex<Option<Viewfinder>>,
     labels: Vec<Arc<str>>,
 }
 
@@ -61,10 +66,20 @@ pub fn live(labels: &[Arc<str>]) -> (Show<LivePoses>, Show<LiveScores>, Arc<Live
         watchers: Arc::clone(&watchers),
         input: scores,
     };
+    let lookers = Arc::<AtomicUsize>::default();
+    // Not by a copy, which would touch memory that is mostly never needed.
+    let (picture, picture_out) = TripleBuffer::<Picture>::default().split();
+    let viewfinder = Viewfinder::new(Show {
+        watchers: Arc::clone(&lookers),
+        input: picture,
+    });
     let live = Live {
         watchers,
         poses: Mutex::new(poses_out),
         scores: Mutex::new(scores_out),
+        lookers,
+        picture: Mutex::new(picture_out),
+        viewfinder: Mutex::new(Some(viewfinder)),
         labels: labels.iter().take(MOST_SCORES).cloned().collect(),
     };
     (show_poses, show_scores, Arc::new(live))
@@ -106,6 +121,30 @@ impl Live {
             clear(&self.scores, LiveScores::default());
         }
         Watching(Arc::clone(self))
+    }
+
+    /// The writing half of the camera's picture, for the first who asks.
+    #[must_use]
+    pub fn viewfinder(&self) -> Option<Viewfinder> {
+        let mut viewfinder = self.viewfinder.lock();
+        viewfinder.as_deref_mut().ok()?.take()
+    }
+
+    /// Begins to look at the camera's picture.
+    #[must_use]
+    pub fn look(self: &Arc<Self>) -> Looking {
+        if self.lookers.fetch_add(1, SeqCst) == 0 {
+            clear(&self.picture, Picture::default());
+        }
+        Looking(Arc::clone(self))
+    }
+
+    pub(super) fn look_away(&self) {
+        self.lookers.fetch_sub(1, SeqCst);
+    }
+
+    pub(super) fn newest_picture(&self) -> Picture {
+        newest(&self.picture)
     }
 
     /// How many watch.

@@ -10,12 +10,14 @@
 //! loses the oldest of them, counts them ([`OutputState`]), and disturbs nobody. An output also
 //! gets how the daemon is doing ([`Status`](crate::health::Status)), its switches
 //! ([`Control`](crate::control::Control)), and for a page that somebody looks at the newest poses
-//! ([`Live`]), which cross from the hot threads only then.
+//! ([`Live`]), which cross from the hot threads only then; so does the camera's picture, for who
+//! aims the camera ([`Viewfinder`]).
 
 mod backoff;
 mod bell;
 mod bus;
 mod commands;
+mod http;
 mod keys;
 mod line;
 mod live;
@@ -28,11 +30,13 @@ mod socket;
 mod status_socket;
 mod stdout;
 mod unix;
+mod viewfinder;
 
 pub use backoff::BackOff;
 pub use bell::Bell;
 pub use bus::{BACKLOG, Bus, Events, Published, Received};
 pub use commands::{Commands, CommandsParams, GestureCommands};
+pub use http::{Http, HttpParams};
 pub use keys::{Keys, KeysParams};
 pub use line::{Line, Style};
 pub use live::{Live, LivePoses, LiveScores, MOST_SCORES, Show, Watching, live};
@@ -44,3 +48,5 @@ pub use queue::{Decided, Inbox, Outbox, queue};
 pub use socket::{Mode, Socket, SocketParams, socket_path};
 pub use status_socket::{StatusSocket, StatusSocketParams};
 pub use stdout::{Format, Stdout, StdoutParams};
+pub use unix::{ListenError, Listener};
+pub use viewfinder::{Looking, PICTURE_SIDE, Picture, Viewfinder};

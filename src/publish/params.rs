@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Commands, CommandsParams, Keys, KeysParams, Mqtt, MqttParams, Output, Socket, SocketParams,
+    Commands, CommandsParams, Http, HttpParams, Keys, KeysParams, Mqtt, MqttParams, Output, Socket, SocketParams,
     StatusSocket, StatusSocketParams, Stdout, StdoutParams,
 };
 use crate::gesture::RulesParams;
@@ -20,6 +20,8 @@ pub struct OutputsParams {
     pub socket: SocketParams,
     /// A Unix socket for `palmd status`.
     pub status: StatusSocketParams,
+    /// HTTP: events, status, and a page.
+    pub http: HttpParams,
     /// Key strokes.
     pub keys: KeysParams,
     /// Programs that are started.
@@ -57,6 +59,7 @@ impl OutputsParams {
                 "it must be from 1 to 1024",
             ));
         }
+        self.http.check()?;
         let max_hold = self.keys.max_hold;
         if !(Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&max_hold) {
             return Err((
@@ -81,6 +84,9 @@ impl OutputsParams {
         }
         if let Some(status) = StatusSocket::new(&self.status) {
             outputs.push(Box::new(status));
+        }
+        if let Some(http) = Http::new(&self.http) {
+            outputs.push(Box::new(http));
         }
         if let Some(keys) = Keys::new(&self.keys, rules) {
             outputs.push(Box::new(keys));

@@ -5,6 +5,7 @@ mod demo;
 mod flood;
 mod frame_memory;
 mod hand_over;
+mod http;
 mod interposed;
 mod memory_lock;
 mod mqtt;
