@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Commands, CommandsParams, Http, HttpParams, Keys, KeysParams, Mqtt, MqttParams, Output, Socket, SocketParams,
-    StatusSocket, StatusSocketParams, Stdout, StdoutParams,
+    Commands, CommandsParams, Http, HttpParams, Keys, KeysParams, Mqtt, MqttParams, Output, Socket,
+    SocketParams, StatusSocket, StatusSocketParams, Stdout, StdoutParams,
 };
 use crate::gesture::RulesParams;
 
@@ -68,7 +68,7 @@ impl OutputsParams {
                 "it must be from 100ms to 1h",
             ));
         }
-        self.commands.check()?
+        self.commands.check()?;
         self.mqtt.check()
     }
 
