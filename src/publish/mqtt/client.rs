@@ -261,14 +261,14 @@ impl Client {
                 }
             }
             Event::Incoming(Packet::Publish(message)) => self.obey(&message),
-            Event::Incoming(Packet::SubAck(answer)) => {
-                if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    log::warn!(
-                        "mqtt output: {} doesn't let palmd read {}: no pauses from there",
-                        self.mqtt.address,
-                        self.mqtt.topics.pause_set
-                    );
-                }
+            Event::Incoming(Packet::SubAck(answer))
+                if answer.return_codes.contains(&SubscribeReasonCode::Failure) =>
+            {
+                log::warn!(
+                    "mqtt output: {} doesn't let palmd read {}: no pauses from there",
+                    self.mqtt.address,
+                    self.mqtt.topics.pause_set
+                );
             }
             _ => {}
         }
