@@ -21,6 +21,9 @@ use palmd::publish::{
 const DEAD: usize = 2;
 const SLOW: usize = 2;
 
+/// In the middle nothing is sent for so long: a reader that takes nothing meanwhile is cut.
+const REST: Duration = Duration::from_millis(1500);
+
 /// What was counted.
 #[derive(Debug)]
 struct Flood {
@@ -100,6 +103,9 @@ fn send(
     });
     let before = thread_calls();
     for i in 0..events {
+        if i == events / 2 {
+            thread::sleep(REST);
+        }
         outbox.send(event.clone());
         if pause.is_zero() {
             wait_until(|| {

@@ -64,7 +64,14 @@ fn events_reach_a_reader_of_the_socket_and_a_signal_takes_it_away() {
             .arg(&config);
         asked.output().expect("palmd runs")
     };
-    let json: Status = serde_json::from_slice(&status(&["--json"]).stdout).expect("a status");
+    // It is told at most a second later that frames come.
+    let json = loop {
+        let said = status(&["--json"]).stdout;
+        let json: Status = serde_json::from_slice(&said).expect("a status");
+        if json.camera.state != CameraState::Opening {
+            break json;
+        }
+    };
     let names: Vec<_> = json.outputs.iter().map(|o| &o.name).collect();
     assert_eq!(names, ["socket", "status"]);
     assert_eq!(json.camera.state, CameraState::Streaming);
