@@ -195,7 +195,10 @@ fn a_program_that_hangs_is_killed_with_its_processes_and_others_go_on() {
         until(&publisher, |_| processes(&hang) == 0).await;
         publisher.close().await;
     });
-    assert_eq!(logged("timeout: killed, because it ran for longer than 2s").len(), 1);
+    assert_eq!(
+        logged("timeout: killed, because it ran for longer than 2s").len(),
+        1
+    );
 }
 
 #[test]
