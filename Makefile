@@ -22,13 +22,13 @@ demo: build ## the whole pipeline on the synthetic hand
 	$(TARGET)/release/palmd demo
 
 check: setup ## formatting and lints
-	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 test: models check ## everything that is checked, all tests included
 	@scripts/setup.sh --quiet --tests
 	python3 -m unittest discover -s tests/python
-	cargo test --locked
+	cargo test --workspace --locked
 	cross/test_kernels.sh
 	systemd/verify.sh
 
@@ -55,8 +55,8 @@ cross: ## build for ARM, 64 and 32 bit (release)
 NOT_EMULATED := --skip a_file_that_is_no_video_node_says_so --skip touching_new_memory_is_a_page_fault
 
 test-arm: models ## all tests, built for ARM and run under an emulator
-	cross/cargo.sh aarch64 test --locked -- $(NOT_EMULATED)
-	cross/cargo.sh armv7 test --locked -- $(NOT_EMULATED)
+	cross/cargo.sh aarch64 test --workspace --locked -- $(NOT_EMULATED)
+	cross/cargo.sh armv7 test --workspace --locked -- $(NOT_EMULATED)
 
 count-arm: models ## instructions that an inference takes on ARM, beside XNNPACK's
 	cross/count/count.py

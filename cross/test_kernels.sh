@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tests the kernels for ARM, 64 and 32 bit, under an emulator. They are built without tract, which
-# makes it a matter of a minute or two (tests/kernels). Where the tools can't be installed, says so and
+# makes it a matter of a minute or two (kernels). Where the tools can't be installed, says so and
 # passes: the tests of everything, ARM's included, are `make test-arm`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,5 +10,5 @@ if ! "$here/setup.sh" >/dev/null; then
     exit 0
 fi
 for architecture in aarch64 armv7; do
-    "$here/cargo.sh" "$architecture" test --quiet --locked --manifest-path "$here/../tests/kernels/Cargo.toml"
+    "$here/cargo.sh" "$architecture" test --quiet --locked --package palmd-kernels
 done

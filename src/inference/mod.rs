@@ -10,20 +10,19 @@
 //! - `fold`: which nodes become ours ([`Folding`]), and their translation into layers;
 //! - `plan`: layers in a fixed order over one arena; a run allocates nothing, and may share its
 //!   work with a [`Team`];
-//! - `kernels`: the arithmetic of a layer, written once over the vectors of `simd`;
+//! - [`palmd_kernels`], a package of its own: the arithmetic of a layer, written once for all
+//!   instruction sets;
 //! - `network`: the whole, ready to run. The caller writes [`Network::input`] in place, calls
 //!   [`Network::run`], and reads [`Network::output`].
 //! - `pool`: memory for the operators that stay tract's, which allocate.
 
 mod error;
 mod fold;
-mod kernels;
 mod model_file;
 mod network;
 mod plan;
 pub(crate) mod pool;
 mod prelu;
-mod simd;
 #[cfg(test)]
 pub(crate) mod test_model;
 
@@ -31,6 +30,6 @@ pub use error::{InferenceError, ModelError};
 pub use fold::Folding;
 pub use model_file::{Expectation, ExpectedOutput};
 pub use network::{LayerCost, Network};
+pub use palmd_kernels::InstructionSet;
 pub use plan::{MOST_THREADS, Team};
 pub use pool::Pool;
-pub use simd::InstructionSet;

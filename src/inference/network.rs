@@ -9,11 +9,10 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::error::{InferenceError, ModelError};
 use super::fold::{self, Folding};
-use super::kernels::AlignedBox;
 use super::model_file::{self, Expectation};
 use super::plan::{Layer, Plan, Team};
 use super::pool::Pool;
-use super::simd::InstructionSet;
+use palmd_kernels::{AlignedBox, InstructionSet};
 
 /// One model, ready to run again and again on one thread.
 #[derive(Debug)]

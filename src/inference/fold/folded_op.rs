@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tract_onnx::tract_hir::internal::*;
 
-use crate::inference::kernels::AlignedBox;
 use crate::inference::plan::{MOST_PORTS, Plan};
+use palmd_kernels::AlignedBox;
 
 /// Runs a plan. Its state keeps the arena and the outputs, so that it allocates nothing as long
 /// as the outputs of a run are dropped before the next one.

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::tract_hir::internal::*;
 
 use super::operator::{Convolution, Operator, constant, dense_strides, shape_of};
-use crate::inference::kernels::{
+use crate::inference::plan::{BufferId, Builder, Plan, Step, Team};
+use palmd_kernels::{
     Activation, AlignedBox, Assemble, Axis, Binary, Depthwise, Epilogue, Gather, Global,
     ImageShape, Pairing, Part, Product, Reduce, Reducer, Region, Residual, Resize, Run, Strides,
     Unary, Zip,
 };
-use crate::inference::plan::{BufferId, Builder, Plan, Step, Team};
-use crate::inference::simd::{CHUNK, InstructionSet};
+use palmd_kernels::{CHUNK, InstructionSet};
 
 /// A plan and the outlets that it takes and replaces, in its order.
 pub struct Lowered {
@@ -174,7 +174,7 @@ impl<'a> Lowering<'a> {
         }
         let (image, chunks) = value.chunks.context("a value lies somewhere")?;
         let name = self.name(outlet.node);
-        let step = Step::ToDense(image);
+        let step = Plain::ToDense(image);
         let buffer = self
             .builder
             .layer(name, 0, step, &[chunks], image.dense_len());
@@ -200,7 +200,7 @@ impl<'a> Lowering<'a> {
         }
         let dense = self.as_dense(outlet)?;
         let name = self.name(outlet.node);
-        let step = Step::ToChunks(image);
+        let step = Plain::ToChunks(image);
         let buffer = self
             .builder
             .layer(name, 0, step, &[dense], image.chunked_len());
@@ -486,7 +486,7 @@ impl<'a> Lowering<'a> {
                     pixels: pool.rows.output * pool.columns.output,
                     ..*image
                 };
-                let step = Step::Pool(pool.clone());
+                let step = Plain::Pool(pool.clone());
                 let buffer = self
                     .builder
                     .layer(name, 0, step, &[operand], image.chunked_len());
@@ -502,14 +502,14 @@ impl<'a> Lowering<'a> {
                     pixels: output.0 * output.1,
                     ..*image
                 };
-                let step = Step::Resize(Resize::new(*input, *output));
+                let step = Plain::Resize(Resize::new(*input, *output));
                 let buffer = self
                     .builder
                     .layer(name, 0, step, &[operand], image.chunked_len());
                 Value::chunks(image, buffer)
             }
             Operator::Unary(unary) => {
-                let step = Step::Unary(*unary);
+                let step = Plain::Unary(*unary);
                 if let Some((image, chunks)) = self.only_chunks(inputs[0]) {
                     let len = image.chunked_len();
                     Value::chunks(image, self.builder.layer(name, 0, step, &[chunks], len))
@@ -539,7 +539,7 @@ impl<'a> Lowering<'a> {
                 let (step, operand) = match (global, chunks) {
                     (Some(global), Some((image, chunks))) => {
                         let pixels = image.pixels;
-                        (Step::Global { global, pixels }, chunks)
+                        (Plain::Global { global, pixels }, chunks)
                     }
                     _ => {
                         let reduce = Reduce {
@@ -547,14 +547,14 @@ impl<'a> Lowering<'a> {
                             len: *axis,
                             inner: *inner,
                         };
-                        (Step::Reduce(reduce), self.as_dense(inputs[0])?)
+                        (Plain::Reduce(reduce), self.as_dense(inputs[0])?)
                     }
                 };
                 Value::dense(self.builder.layer(name, 0, step, &[operand], len))
             }
             Operator::Softmax { len: axis } => {
                 let operand = self.as_dense(inputs[0])?;
-                let step = Step::Softmax { len: *axis };
+                let step = Plain::Softmax { len: *axis };
                 Value::dense(self.builder.layer(name, 0, step, &[operand], len))
             }
             Operator::Reshape => match self.values.get(&inputs[0]) {
@@ -592,7 +592,7 @@ impl<'a> Lowering<'a> {
                 };
                 Value::dense(
                     self.builder
-                        .layer(name, 0, Step::Gather(gather), &[operand], len),
+                        .layer(name, 0, Plain::Gather(gather), &[operand], len),
                 )
             }
         };
@@ -617,13 +617,13 @@ impl<'a> Lowering<'a> {
                     let pairing = Pairing::Channels {
                         pixels: image.pixels,
                     };
-                    let step = Step::Zip(Zip { binary, pairing });
+                    let step = Plain::Zip(Zip { binary, pairing });
                     let buffer = self.builder.layer(name, 0, step, &[buffer, right], len);
                     return Ok(Value::chunks(image, buffer));
                 }
             } else if self.shape(right) == shape {
                 let right = self.as_chunks(right, image)?;
-                let step = Step::Zip(Zip {
+                let step = Plain::Zip(Zip {
                     binary,
                     pairing: Pairing::Alike,
                 });
@@ -644,7 +644,7 @@ impl<'a> Lowering<'a> {
             &strides(self.shape(right)),
         );
         let operands = [self.as_dense(left)?, self.as_dense(right)?];
-        let step = Step::Zip(Zip { binary, pairing });
+        let step = Plain::Zip(Zip { binary, pairing });
         let len = shape.iter().product();
         Ok(Value::dense(
             self.builder.layer(name, 0, step, &operands, len),
@@ -719,7 +719,7 @@ impl<'a> Lowering<'a> {
                 == 1;
             if others_same && rest == Some((image.pixels, image.channels)) {
                 let part = Part::new((0, 0), &[image.chunked_len()], &[1], &[1]);
-                let step = Step::Assemble(Assemble {
+                let step = Plain::Assemble(Assemble {
                     fill: Some(value),
                     parts: vec![part],
                 });
@@ -748,7 +748,7 @@ impl<'a> Lowering<'a> {
             .map(|input| self.as_dense(*input))
             .collect::<TractResult<_>>()?;
         let len = self.shape(OutletId::new(id, 0)).iter().product();
-        let step = Step::Assemble(Assemble { fill, parts });
+        let step = Plain::Assemble(Assemble { fill, parts });
         Ok(Value::dense(self.builder.layer(
             self.name(id),
             0,
@@ -765,7 +765,7 @@ impl<'a> Lowering<'a> {
         self.builder
             .output(self.name(outlet.node), buffer, len, || {
                 let part = Part::new((0, 0), &[len], &[1], &[1]);
-                Step::Assemble(Assemble {
+                Plain::Assemble(Assemble {
                     fill: None,
                     parts: vec![part],
                 })

@@ -19,10 +19,10 @@ use std::sync::Arc;
 use tract_onnx::tract_hir::internal::*;
 
 use super::plan::{Plan, Team};
-use super::simd::InstructionSet;
 use folded_op::FoldedOp;
 use lower::Lowered;
 use operator::Operator;
+use palmd_kernels::InstructionSet;
 
 /// What became of a model's nodes.
 #[derive(Debug, Clone)]

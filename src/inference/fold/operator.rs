@@ -13,10 +13,8 @@ use tract_onnx::tract_core::ops::nn::{
 };
 use tract_onnx::tract_hir::internal::*;
 
-use crate::inference::kernels::{
-    Axis, Binary, Divisor, ImageShape, Pool, PoolKind, Reducer, Unary,
-};
 use crate::inference::prelu::PRelu;
+use palmd_kernels::{Axis, Binary, Divisor, ImageShape, Pool, PoolKind, Reducer, Unary};
 
 /// What a node computes. All tensors are float32 of known shapes.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Placing buffers in one arena: those that are never needed at the same time may share memory.
 
-use crate::inference::simd::CHUNK;
+use palmd_kernels::CHUNK;
 
 /// A buffer: its length, and the layers that write it first and read it last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,7 @@
 
 use std::ops::Range;
 
-use crate::inference::kernels::{Depthwise, Product, Rows, Sink};
-use crate::inference::simd::CHUNK;
+use palmd_kernels::{CHUNK, Depthwise, Product, Rows, Sink};
 
 /// Numbers that the ring and the tile behind it may have together: half of a small L2 cache.
 const BUFFERS_LEN: usize = 160 * 1024 / 4;

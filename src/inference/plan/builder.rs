@@ -3,8 +3,7 @@
 use super::arena::{self, Lifetime};
 use super::block::Block;
 use super::{Layer, Place, Plan, Slot, Step, Team};
-use crate::inference::kernels::{AlignedBox, Axis};
-use crate::inference::simd::{CHUNK, InstructionSet};
+use palmd_kernels::{AlignedBox, Axis, CHUNK, InstructionSet};
 
 /// Numbers that a layer writes, or that are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,7 +81,7 @@ impl Builder {
         &mut self,
         name: &str,
         macs: u64,
-        step: Step,
+        step: impl Into<Step>,
         operands: &[BufferId],
         len: usize,
     ) -> BufferId {
@@ -90,7 +89,7 @@ impl Builder {
         self.layers.push(Draft {
             name: name.into(),
             macs,
-            step,
+            step: step.into(),
             operands: operands.into(),
             output,
             scratch: None,

@@ -5,11 +5,7 @@ use std::ops::Range;
 use super::block::Block;
 use super::team::Team;
 use super::{Bases, Operands, Slot};
-use crate::inference::kernels::{
-    Assemble, Axis, Depthwise, Gather, Global, ImageShape, Pool, Product, Reduce, Resize, Rows,
-    Sink, Unary, Zip, softmax,
-};
-use crate::inference::simd::{InstructionSet, Simd, instantiate};
+use palmd_kernels::{Axis, Depthwise, InstructionSet, Plain, Product, Rows, Sink};
 
 /// A step and where it finds and leaves its numbers.
 #[derive(Debug, Clone)]
@@ -44,25 +40,23 @@ impl Layer {
             bases,
             slots: &self.operands,
         };
-        match self.step.rows() {
-            Some(rows) => team.share(self.parts, &|part| {
-                let range = rows * part / self.parts..rows * (part + 1) / self.parts;
-                // SAFETY: the operands of a layer, its output and its scratch don't overlap, no
-                // other layer runs meanwhile, and each part writes its own rows and scratch.
-                let (output, scratch) = unsafe {
-                    let own = |slot: &Slot| bases.write(&slot.part(part, self.parts));
-                    (bases.sink(&self.output), self.scratch.as_ref().map(own))
-                };
-                let scratch = scratch.unwrap_or_default();
-                self.step.run_rows(range, &operands, output, scratch);
-            }),
-            None => {
-                // SAFETY: as above.
-                let output = unsafe { bases.write(&self.output) };
-                // SAFETY: plain Rust asks for nothing.
-                unsafe { plain(set, &self.step, &operands, output) }
-            }
+        if let Step::Plain(plain) = &self.step {
+            // SAFETY: the operands of a layer and its output don't overlap, and no other layer
+            // runs meanwhile.
+            let output = unsafe { bases.write(&self.output) };
+            return plain.run(set, &|i| operands.get(i), output);
         }
+        let rows = self.step.rows().unwrap_or(0);
+        team.share(self.parts, &|part| {
+            let range = rows * part / self.parts..rows * (part + 1) / self.parts;
+            // SAFETY: as above, and each part writes its own rows and scratch.
+            let (output, scratch) = unsafe {
+                let own = |slot: &Slot| bases.write(&slot.part(part, self.parts));
+                (bases.sink(&self.output), self.scratch.as_ref().map(own))
+            };
+            let scratch = scratch.unwrap_or_default();
+            self.step.run_rows(range, &operands, output, scratch);
+        });
     }
 }
 
@@ -79,22 +73,8 @@ pub enum Step {
     /// Layers together; a second operand is the last one's residual.
     Block(Box<Block>),
     Depthwise(Depthwise),
-    Pool(Pool),
-    Global {
-        global: Global,
-        pixels: usize,
-    },
-    Resize(Resize),
-    ToChunks(ImageShape),
-    ToDense(ImageShape),
-    Unary(Unary),
-    Zip(Zip),
-    Assemble(Assemble),
-    Gather(Gather),
-    Reduce(Reduce),
-    Softmax {
-        len: usize,
-    },
+    /// Everything else, which is done as a whole.
+    Plain(Plain),
 }
 
 impl Step {
@@ -103,12 +83,7 @@ impl Step {
             Self::Product { .. } => "product",
             Self::Block(_) => "block",
             Self::Depthwise(_) => "depthwise",
-            Self::Pool(_) | Self::Global { .. } => "pool",
-            Self::Resize(_) => "resize",
-            Self::ToChunks(_) | Self::ToDense(_) => "layout",
-            Self::Unary(_) | Self::Zip(_) => "elementwise",
-            Self::Assemble(_) | Self::Gather(_) => "rearrange",
-            Self::Reduce(_) | Self::Softmax { .. } => "reduce",
+            Self::Plain(plain) => plain.kind(),
         }
     }
 
@@ -164,26 +139,8 @@ impl Step {
     }
 }
 
-instantiate!(
-    /// The steps that are plain Rust, compiled for each instruction set.
-    fn plain(step: &Step, operands: &Operands<'_>, output: &mut [f32]) = plain_on
-);
-
-#[inline(always)]
-unsafe fn plain_on<S: Simd>(step: &Step, operands: &Operands<'_>, output: &mut [f32]) {
-    let source = operands.get(0);
-    match step {
-        Step::Product { .. } | Step::Block(_) | Step::Depthwise(_) => {}
-        Step::Pool(pool) => pool.run(source, output),
-        Step::Global { global, pixels } => global.run(*pixels, source, output),
-        Step::Resize(resize) => resize.run(source, output),
-        Step::ToChunks(image) => image.to_chunks(source, output),
-        Step::ToDense(image) => image.to_dense(source, output),
-        Step::Unary(unary) => unary.run(source, output),
-        Step::Zip(zip) => zip.run(source, operands.get(1), output),
-        Step::Assemble(assemble) => assemble.run(|i| operands.get(i), output),
-        Step::Gather(gather) => gather.run(source, output),
-        Step::Reduce(reduce) => reduce.run(source, output),
-        Step::Softmax { len } => softmax(*len, source, output),
+impl From<Plain> for Step {
+    fn from(plain: Plain) -> Self {
+        Self::Plain(plain)
     }
 }

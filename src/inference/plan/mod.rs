@@ -15,8 +15,7 @@ pub use team::{MOST_THREADS, Team};
 
 use std::time::Duration;
 
-use super::kernels::{AlignedBox, Sink};
-use super::simd::InstructionSet;
+use palmd_kernels::{AlignedBox, InstructionSet, Sink};
 
 /// Inputs, or outputs, that a plan can have: where they lie is kept on the stack.
 pub const MOST_PORTS: usize = 16;

@@ -1,8 +1,8 @@
 //! What happens to a sum before it is stored.
 
-use crate::inference::simd::Simd;
+use crate::simd::Simd;
 
-use super::aligned_box::AlignedBox;
+use crate::aligned_box::AlignedBox;
 
 /// What happens to each sum of a convolution before it is stored, in this order: the bias is
 /// added, then a [`Residual::Before`], the activation is applied, a [`Residual::After`] is added.

@@ -1,9 +1,9 @@
 //! Each kernel of each instruction set that this processor has, against plain loops.
 
-use palmd_kernels::inference::kernels::{
-    Activation, AlignedBox, Axis, Depthwise, Epilogue, Product, Region, Residual, Rows, Run, Sink, Strides,
+use palmd_kernels::{
+    Activation, AlignedBox, Axis, CHUNK, Depthwise, Epilogue, InstructionSet, Product, Region,
+    Residual, Rows, Run, Sink, Strides,
 };
-use palmd_kernels::inference::simd::{CHUNK, InstructionSet};
 use proptest::prelude::*;
 
 /// Small numbers, the same for the same seed.
@@ -43,6 +43,7 @@ impl Kind {
         }
     }
 
+    #[expect(clippy::manual_clamp, reason = "a clip turns NaN into its lower bound")]
     fn apply(self, x: f32, slope: f32) -> f32 {
         match self {
             Self::Identity => x,
@@ -79,14 +80,21 @@ impl Guarded {
             pages
         };
         let begin = page + if at_end { inside - bytes } else { 0 };
-        let mut guarded = Self { pages, len, begin, count: numbers.len() };
+        let mut guarded = Self {
+            pages,
+            len,
+            begin,
+            count: numbers.len(),
+        };
         guarded.numbers().copy_from_slice(numbers);
         guarded
     }
 
     fn numbers(&mut self) -> &mut [f32] {
         // SAFETY: these bytes are within the accessible pages, and borrowed as long as `self` is.
-        unsafe { std::slice::from_raw_parts_mut(self.pages.byte_add(self.begin).cast(), self.count) }
+        unsafe {
+            std::slice::from_raw_parts_mut(self.pages.byte_add(self.begin).cast(), self.count)
+        }
     }
 }
 

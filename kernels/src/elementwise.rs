@@ -1,7 +1,7 @@
 //! Functions of one number and of two.
 
 use super::layout::joint_axes;
-use crate::inference::simd::CHUNK;
+use crate::simd::CHUNK;
 
 /// A function of one number.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
 //! Pooling: over windows, and over the whole image.
 
 use super::axis::Axis;
-use crate::inference::simd::CHUNK;
+use crate::simd::CHUNK;
 
 /// Pooling over the windows of an image in chunks.
 #[derive(Debug, Clone)]

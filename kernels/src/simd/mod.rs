@@ -19,7 +19,7 @@ mod portable;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub use instruction_set::InstructionSet;
+pub use instruction_set::{InstructionSet, UnknownInstructionSet};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 #[cfg(target_arch = "arm")]
@@ -104,8 +104,8 @@ pub unsafe trait Simd: Copy {
 macro_rules! instantiate {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),*) = $generic:ident) => {
         $(#[$meta])*
-        $vis unsafe fn $name(set: $crate::inference::simd::InstructionSet, $($arg: $type),*) {
-            use $crate::inference::simd::{self, InstructionSet};
+        $vis unsafe fn $name(set: $crate::simd::InstructionSet, $($arg: $type),*) {
+            use $crate::simd::{self, InstructionSet};
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
             unsafe fn avx512($($arg: $type),*) {

@@ -1,6 +1,6 @@
 //! Bilinear resizing.
 
-use crate::inference::simd::CHUNK;
+use crate::simd::CHUNK;
 
 /// Bilinear resizing of an image in chunks: half-pixel centres, the outermost pixels go on.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::inference::simd::CHUNK;
+use crate::simd::CHUNK;
 
 /// How an image of a batch of one lies in a dense tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

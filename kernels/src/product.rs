@@ -8,10 +8,10 @@
 
 use std::ops::Range;
 
-use super::aligned_box::AlignedBox;
 use super::epilogue::{Epilogue, Residual, activate};
 use super::layout::{Rows, Sink};
-use crate::inference::simd::{CHUNK, InstructionSet, Simd, instantiate};
+use crate::aligned_box::AlignedBox;
+use crate::simd::{CHUNK, InstructionSet, Simd, instantiate};
 
 /// A convolution as a matrix product: what is known at load.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
-use crate::inference::simd::CHUNK;
+use crate::simd::CHUNK;
 
 /// Numbers at the beginning of a cache line; as many as are wanted, rounded up to whole chunks.
 #[derive(Clone, Default)]
