@@ -129,6 +129,10 @@ impl Broker {
     }
 
     /// Who listens keeps its place when the broker or it is away.
+    #[expect(
+        clippy::zombie_processes,
+        reason = "`Listener` waits for it; without one, the test has failed"
+    )]
     fn listen(&self, name: &str, topic: &str) -> Listener {
         let arguments = ["-v", "-c", "-i", name, "-t", topic, "-t", PROBE];
         let probe = ["-r", "-t", PROBE, "-m", "here"];

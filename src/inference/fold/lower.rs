@@ -7,11 +7,10 @@ use tract_onnx::tract_hir::internal::*;
 use super::operator::{Convolution, Operator, constant, dense_strides, shape_of};
 use crate::inference::plan::{BufferId, Builder, Plan, Step, Team};
 use palmd_kernels::{
-    Activation, AlignedBox, Assemble, Axis, Binary, Depthwise, Epilogue, Gather, Global,
-    ImageShape, Pairing, Part, Product, Reduce, Reducer, Region, Residual, Resize, Run, Strides,
-    Unary, Zip,
+    Activation, AlignedBox, Assemble, Axis, Binary, CHUNK, Depthwise, Epilogue, Gather, Global,
+    ImageShape, InstructionSet, Pairing, Part, Plain, Product, Reduce, Reducer, Region, Residual,
+    Resize, Run, Strides, Unary, Zip,
 };
-use palmd_kernels::{CHUNK, InstructionSet};
 
 /// A plan and the outlets that it takes and replaces, in its order.
 pub struct Lowered {

@@ -3,7 +3,7 @@
 use super::arena::{self, Lifetime};
 use super::block::Block;
 use super::{Layer, Place, Plan, Slot, Step, Team};
-use palmd_kernels::{AlignedBox, Axis, CHUNK, InstructionSet};
+use palmd_kernels::{AlignedBox, Axis, CHUNK, InstructionSet, Plain};
 
 /// Numbers that a layer writes, or that are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,7 +105,7 @@ impl Builder {
         name: &str,
         buffer: BufferId,
         len: usize,
-        copy: impl FnOnce() -> Step,
+        copy: impl FnOnce() -> Plain,
     ) {
         let place = Place::Output(self.output_lens.len());
         self.output_lens.push(len);
