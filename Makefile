@@ -35,9 +35,9 @@ test: models check ## everything that is checked, all tests included
 PAGE := tests/page/.cache/python
 
 page-test: build ## the page in a real browser; writes its pictures in docs/
+	@scripts/setup.sh --quiet --page
 	python3 -m venv $(PAGE)
 	$(PAGE)/bin/pip install -q -r tests/page/requirements.txt
-	$(PAGE)/bin/playwright install chromium-headless-shell
 	$(PAGE)/bin/python tests/page/check.py $(TARGET)/release/palmd
 
 bench: build ## time a stage, allocator calls, memory

@@ -2,7 +2,8 @@
 # Installs what building palmd needs and is missing on Debian 12 or 13: a C compiler, libclang (for
 # bindgen), Python's venv and Rust. As root, or as a user with sudo; otherwise says what to run.
 # Nothing that is installed is ever removed. `--quiet` says nothing where nothing is missing; `--tests`
-# also installs an MQTT broker, without which the tests that want one are skipped.
+# also installs an MQTT broker, without which the tests that want one are skipped; `--page` a browser for
+# `make page-test`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -72,12 +73,13 @@ use_rustup() {
 
 PATH="$HOME/.cargo/bin:$PATH"
 
-quiet= tests=
+quiet= tests= page=
 for option; do
     case $option in
         --quiet) quiet=yes ;;
         --tests) tests=yes ;;
-        *) fail "usage: scripts/setup.sh [--quiet] [--tests]" ;;
+        --page) page=yes ;;
+        *) fail "usage: scripts/setup.sh [--quiet] [--tests] [--page]" ;;
     esac
 done
 
@@ -87,6 +89,7 @@ have_libclang || packages="$packages libclang-dev"
 have_venv || packages="$packages python3-venv"
 have_certificates || packages="$packages ca-certificates"
 [ -z "$tests" ] || have mosquitto_sub || ! can_be_root || packages="$packages mosquitto mosquitto-clients"
+[ -z "$page" ] || have chromium-headless-shell || packages="$packages chromium-headless-shell"
 needs_rust=
 { have_rust && have_lints; } || needs_rust=yes
 

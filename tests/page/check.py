@@ -6,13 +6,14 @@
 Starts PALMD with the synthetic hand and the HTTP output, and drives a headless Chromium: the canvas
 must move, gestures must be told, nothing may be refused by the page's own policy, it must fit
 on a phone, follow light and dark, show the camera's picture for as long as it may, and find palmd again after a
-restart. Needs `playwright` (PyPI) and its Chromium, or another one in CHROMIUM.
+restart. Needs `playwright` (PyPI) and Debian's chromium-headless-shell, or another Chromium in CHROMIUM.
 """
 
 import contextlib
 import http.server
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -182,8 +183,8 @@ def look(browser, program, folder, port):
 def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM")
-        browser = playwright.chromium.launch(executable_path=chromium)
+        chromium = os.environ.get("CHROMIUM", "chromium-headless-shell")
+        browser = playwright.chromium.launch(executable_path=shutil.which(chromium))
         look(browser, program, folder, free_port())
         browser.close()
     sys.exit(check.failed)
