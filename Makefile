@@ -54,9 +54,9 @@ cross: ## build for ARM, 64 and 32 bit (release)
 # They ask the kernel, for whom the emulator answers in its own way.
 NOT_EMULATED := --skip a_file_that_is_no_video_node_says_so --skip touching_new_memory_is_a_page_fault
 
-test-arm: models ## all tests, built for ARM and run under an emulator
-	cross/cargo.sh aarch64 test --workspace --locked -- $(NOT_EMULATED)
-	cross/cargo.sh armv7 test --workspace --locked -- $(NOT_EMULATED)
+test-arm: models ## all tests but those in documentation, built for ARM and run under an emulator
+	cross/cargo.sh aarch64 test --workspace --tests --locked -- $(NOT_EMULATED)
+	cross/cargo.sh armv7 test --workspace --tests --locked -- $(NOT_EMULATED)
 
 count-arm: models ## instructions that an inference takes on ARM, beside XNNPACK's
 	cross/count/count.py

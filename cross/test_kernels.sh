@@ -10,5 +10,5 @@ if ! "$here/setup.sh" >/dev/null; then
     exit 0
 fi
 for architecture in aarch64 armv7; do
-    "$here/cargo.sh" "$architecture" test --quiet --locked --package palmd-kernels
+    "$here/cargo.sh" "$architecture" test --quiet --locked --tests --package palmd-kernels
 done
