@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check page-test bench bench-peers cross test-arm count-arm \
+.PHONY: help setup models build demo test check page-pictures bench bench-peers cross test-arm count-arm \
 	deb deb-arm deb-test machine-test train evaluate clean
 
 help: ## list the targets
@@ -29,16 +29,12 @@ test: models check ## everything that is checked, all tests included
 	@scripts/setup.sh --quiet --tests
 	python3 -m unittest discover -s tests/python
 	cargo test --workspace --locked
+	tests/page/run.sh $(TARGET)/debug/palmd
 	cross/test_kernels.sh
 	systemd/verify.sh
 
-PAGE := tests/page/.cache/python
-
-page-test: build ## the page in a real browser; writes its pictures in docs/
-	@scripts/setup.sh --quiet --page
-	python3 -m venv $(PAGE)
-	$(PAGE)/bin/pip install -q -r tests/page/requirements.txt
-	$(PAGE)/bin/python tests/page/check.py $(TARGET)/release/palmd
+page-pictures: build ## the page's pictures in docs/, by its test
+	tests/page/run.sh $(TARGET)/release/palmd --pictures
 
 bench: build ## time a stage, allocator calls, memory
 	$(TARGET)/release/palmd bench

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Looks at palmd's page in a real browser, and takes the pictures for docs/.
+"""Looks at palmd's page in a real browser.
 
-    tests/page/check.py PALMD        (make page-test)
+    tests/page/check.py PALMD [--pictures]
 
 Starts PALMD with the synthetic hand and the HTTP output, and drives a headless Chromium: the canvas
 must move, gestures must be told, nothing may be refused by the page's own policy, it must fit
 on a phone, follow light and dark, show the camera's picture for as long as it may, and find palmd again after a
-restart. Needs `playwright` (PyPI) and Debian's chromium-headless-shell, or another Chromium in CHROMIUM.
+restart. `--pictures` takes the pictures for docs/. Needs `playwright` (PyPI) and Debian's chromium-headless-shell, or
+another Chromium in CHROMIUM.
 """
 
 import contextlib
@@ -24,7 +25,6 @@ import urllib.request
 from playwright.sync_api import sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
 HAND = (
     "synthetic:repeat 400 { open-palm 2s; wait 1s; swipe-left 0.5s; wait 1s; fist 2s; wait 1s; "
     "swipe-right 0.5s; wait 1s; thumb-up 2s; wait 1s }"
@@ -113,7 +113,7 @@ def hand(page):
     until(page, "document.getElementById('now').textContent !== 'None yet'")
 
 
-def look(browser, program, folder, port):
+def look(browser, program, folder, pictures, port):
     configured = configuration(folder, port, kiosk := free_port())
     url = f"http://127.0.0.1:{port}/"
     problems = []
@@ -140,7 +140,7 @@ def look(browser, program, folder, port):
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             check(wide <= 0, f"{name}: nothing is wider than the screen")
             check(page.inner_text("#state") == "Watching", f"{name}: it says so in words")
-            page.screenshot(path=DOCS / name, full_page=scheme == "light" and size[0] > size[1])
+            page.screenshot(path=pictures / name, full_page=scheme == "light" and size[0] > size[1])
             context.close()
 
         context = browser.new_context(viewport={"width": 1180, "height": 1100})
@@ -158,7 +158,7 @@ def look(browser, program, folder, port):
         check("This palm has a length of" in page.inner_text("#fits"), "it says whether the palm counts")
         page.click("#picture")
         until(page, "picture !== null")
-        page.screenshot(path=DOCS / "page-aim.png")
+        page.screenshot(path=pictures / "page-aim.png")
         beginning = "ask('/set-up/picture').then(r => r.arrayBuffer()).then(b => [...new Uint8Array(b, 0, 2)])"
         check(page.evaluate(beginning) == [0xFF, 0xD8], "the camera's picture is a JPEG")
         until(page, "picture === null", 30)
@@ -177,7 +177,7 @@ def look(browser, program, folder, port):
             until(show, f"at !== {first}", 60)
             check(True, "the kiosk page turns by a swipe")
             show.wait_for_timeout(600)
-            show.screenshot(path=DOCS / "kiosk.jpg", quality=80)
+            show.screenshot(path=pictures / "kiosk.jpg", quality=80)
             show.close()
 
     until(page, "document.body.classList.contains('away')", 20)
@@ -190,11 +190,12 @@ def look(browser, program, folder, port):
 
 
 def main():
-    program = sys.argv[1]
+    program, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM", "chromium-headless-shell")
         browser = playwright.chromium.launch(executable_path=shutil.which(chromium))
-        look(browser, program, folder, free_port())
+        pictures = ROOT / "docs" if "--pictures" in options else pathlib.Path(folder)
+        look(browser, program, folder, pictures, free_port())
         browser.close()
     sys.exit(check.failed)
 
