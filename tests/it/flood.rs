@@ -1,6 +1,7 @@
-//! Very many events, and readers that are slow or dead.
+//! Very many events, all outputs on, and readers that are slow or dead.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +10,14 @@ use std::thread;
 use std::time::Duration;
 
 use palmd::control::Control;
-use palmd::gesture::{Event, GestureEvent, Phase};
+use palmd::gesture::{Event, GestureEvent, Phase, RulesParams};
 use palmd::health::{AllocatorCalls, Memory, Metrics, thread_calls};
 use palmd::pose::Handedness;
 use palmd::publish::{
-    BACKLOG, Bell, Feed, Outbox, Output, OutputStatus, Publisher, Socket, SocketParams, Work, live,
-    queue,
+    BACKLOG, Bell, Feed, Outbox, Output, OutputStatus, OutputsParams, Publisher, Work, live, queue,
 };
 
-/// Of the four readers that don't keep up.
+/// Of the socket's four readers that don't keep up. A reader of the HTTP output and the MQTT broker are dead, too.
 const DEAD: usize = 2;
 const SLOW: usize = 2;
 
@@ -37,7 +37,14 @@ struct Flood {
     kept: i64,
     /// By how much the process grew in the second half.
     grown_bytes: i64,
-    socket: OutputStatus,
+    outputs: Vec<OutputStatus>,
+}
+
+impl Flood {
+    fn output(&self, name: &str) -> &OutputStatus {
+        let mut outputs = self.outputs.iter();
+        outputs.find(|o| o.name == name).expect("it is on")
+    }
 }
 
 /// Says when all readers are there.
@@ -54,10 +61,9 @@ impl Output for AllThere {
 
     fn run(self: Box<Self>, mut feed: Feed) -> Work {
         Box::pin(async move {
-            let all = (1 + DEAD + SLOW) as u64;
-            let there = feed
-                .status
-                .wait_for(|s| s.outputs.iter().any(|o| o.readers == all));
+            let all = (1 + DEAD + SLOW + 1) as u64;
+            let readers = |outputs: &[OutputStatus]| outputs.iter().map(|o| o.readers).sum::<u64>();
+            let there = feed.status.wait_for(|s| readers(&s.outputs) == all);
             assert!(there.await.is_ok());
             self.0.store(true, SeqCst);
         })
@@ -119,24 +125,54 @@ fn send(
     thread_calls() - before
 }
 
-/// Sends `events`, `pause` apart, to a reader that keeps up and four that don't.
+/// All outputs but standard output, which is the tests', and keys, for which there is no device.
+fn all_outputs(folder: &Path, http: u16, broker: u16) -> Vec<Box<dyn Output>> {
+    let folder = folder.display();
+    let toml = format!(
+        r#"
+        stdout.enabled = false
+        socket.path = "{folder}/events.sock"
+        status.path = "{folder}/status.sock"
+        http = {{ enabled = true, listen = "127.0.0.1:{http}" }}
+        mqtt = {{ enabled = true, broker = "mqtt://127.0.0.1:{broker}", id = "board" }}
+        commands.gesture.swipe-left.start = ["sleep", "0.2"]
+        "#
+    );
+    let params: OutputsParams = toml::from_str(&toml).expect("a configuration");
+    params.check().expect("values that can work");
+    params.outputs(&RulesParams::default())
+}
+
+/// A reader of the HTTP output that reads nothing.
+fn ask(address: (&str, u16), done: &AtomicBool) -> Option<TcpStream> {
+    while !done.load(SeqCst) {
+        if let Ok(mut stream) = TcpStream::connect(address) {
+            let request = b"GET /events HTTP/1.0\r\nHost: localhost\r\n\r\n";
+            stream.write_all(request).expect("it reads");
+            return Some(stream);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+/// Sends `events`, `pause` apart, to a reader that keeps up and others that don't.
 fn flood(events: u64, pause: Duration) -> Flood {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("events.sock");
-    let socket = Socket::new(&SocketParams {
-        path: path.clone(),
-        ..SocketParams::default()
-    });
+    let free = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = |listener: &TcpListener| listener.local_addr().expect("a port").port();
+    // It takes connections, and that is all.
+    let broker = free();
+    let http = port(&free());
+    let mut outputs = all_outputs(folder.path(), http, port(&broker));
     let control = Arc::<Control>::default();
     let metrics = Arc::<Metrics>::default();
     let (outbox, inbox) = queue(256, control.bell().clone(), Arc::clone(&metrics));
     let (there, done) = <(Arc<AtomicBool>, AtomicBool)>::default();
     let read = AtomicU64::new(0);
     let (_, _, live) = live(&[]);
-    let outputs: Vec<Box<dyn Output>> = vec![
-        Box::new(socket.expect("it is on")),
-        Box::new(AllThere(Arc::clone(&there))),
-    ];
+    outputs.push(Box::new(AllThere(Arc::clone(&there))));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -156,6 +192,10 @@ fn flood(events: u64, pause: Duration) -> Flood {
                 assert!(line.expect("text").contains("swipe-left"));
                 read.fetch_add(1, SeqCst);
             }
+        });
+        scope.spawn(move || {
+            let _stream = ask(("127.0.0.1", http), done);
+            wait_until(|| done.load(SeqCst));
         });
         for _ in 0..DEAD {
             scope.spawn(move || {
@@ -197,7 +237,7 @@ fn flood(events: u64, pause: Duration) -> Flood {
             sender: sender.join().expect("no panic"),
             kept: calls.allocations as i64 - calls.frees as i64,
             grown_bytes: resident - half.1.resident_bytes as i64,
-            socket: outputs.into_iter().next().expect("the socket"),
+            outputs,
         });
     });
     Flood {
@@ -220,10 +260,11 @@ fn slow_and_dead_readers_cost_the_others_nothing() {
     const EVENTS: u64 = 10_000;
     let flood = flood(EVENTS, Duration::ZERO);
     holds(&flood, EVENTS);
-    assert!(
-        flood.socket.dropped > 0 && flood.socket.cut > 0,
-        "{flood:?}"
-    );
+    for name in ["socket", "http"] {
+        let output = flood.output(name);
+        assert!(output.dropped > 0 && output.cut > 0, "{flood:?}");
+    }
+    assert!(flood.output("mqtt").dropped > 0, "{flood:?}");
 }
 
 #[test]
@@ -235,7 +276,7 @@ fn a_hundred_thousand_events_leave_nothing_behind() {
     holds(&flood, EVENTS);
 }
 
-/// Prints the time from the decision to the write to the socket.
+/// Prints the times from the decision to the write.
 #[test]
 #[ignore = "a measurement: cargo test --test it -- --ignored --nocapture ten_thousand_events_in_time"]
 fn ten_thousand_events_in_time() {
