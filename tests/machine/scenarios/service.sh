@@ -10,7 +10,7 @@ eventually status_is 'Watching'
 user=$(stat -c %u /proc/"$(main_pid)")
 { [ "$user" -ge 61184 ] && [ "$user" -le 65519 ]; } || fail "the user is $user"
 journal -p warning >warnings
-equal 'warnings' "$(count 'no such device' warnings)" 1
+equal 'warnings' "$(count 'no camera' warnings)" 1
 equal 'news among the warnings' "$(count 'watching\|frames come again' warnings)" 0
 journal_has 'frames come again' || fail 'the good news is not in the journal'
 journal_has '"phase":"found"' || fail 'the events are not in the journal'
