@@ -53,8 +53,8 @@ const fn at(word: usize, shift: u32) -> Place {
 
 /// How the pixels of a format lie in memory.
 trait Layout {
-    /// The code values of the channels, in the format's order, in the words of
-    /// [`words`](Self::words): at the left and at the right pixel.
+    /// The code values of the channels, which are Y, U and V or R, G and B whatever their order in
+    /// memory, in the words of [`words`](Self::words): at the left and at the right pixel.
     const CHANNELS: [[Place; 2]; 3];
 
     /// Whether two pixels side by side share the second and the third channel. The right place of
@@ -123,14 +123,14 @@ impl<const LUMA: u32> Layout for Packed422<'_, LUMA> {
     }
 }
 
-/// A plane of Y and one of interleaved chroma at half size.
-struct SemiPlanar<'a>([Plane<'a>; 2]);
+/// A plane of Y and one of interleaved chroma at half size, in which U is at byte `U` of each two.
+struct SemiPlanar<'a, const U: u32>([Plane<'a>; 2]);
 
-impl Layout for SemiPlanar<'_> {
+impl<const U: u32> Layout for SemiPlanar<'_, U> {
     const CHANNELS: [[Place; 2]; 3] = [
         [at(0, 0), at(0, 8)],
-        [at(1, 0), at(1, 16)],
-        [at(1, 8), at(1, 24)],
+        [at(1, 8 * U), at(1, 8 * U + 16)],
+        [at(1, 8 - 8 * U), at(1, 24 - 8 * U)],
     ];
     const SHARED: bool = true;
 
@@ -176,13 +176,14 @@ impl Layout for Grey<'_> {
     }
 }
 
-struct Packed24<'a>(Plane<'a>);
+/// Red at byte `RED` of each three, green in the middle.
+struct Packed24<'a, const RED: u32>(Plane<'a>);
 
-impl Layout for Packed24<'_> {
+impl<const RED: u32> Layout for Packed24<'_, RED> {
     const CHANNELS: [[Place; 2]; 3] = [
-        [at(0, 0), at(1, 0)],
+        [at(0, 8 * RED), at(1, 8 * RED)],
         [at(0, 8), at(1, 8)],
-        [at(0, 16), at(1, 16)],
+        [at(0, 16 - 8 * RED), at(1, 16 - 8 * RED)],
     ];
     const SHARED: bool = false;
 
@@ -216,12 +217,7 @@ impl Colour {
         let yuv = [[luma, 0.0, r_v], [luma, g_u, g_v], [luma, b_u, 0.0]];
         let rgb = [[ONE, 0.0, 0.0], [0.0, ONE, 0.0], [0.0, 0.0, ONE]];
         let (black, matrix) = match image.format {
-            PixelFormat::Rgb3 => ([0.0; 3], rgb),
-            PixelFormat::Bgr3 => ([0.0; 3], rgb.map(|[a, b, c]| [c, b, a])),
-            PixelFormat::Nv21 => (
-                [black, NEUTRAL_CHROMA, NEUTRAL_CHROMA],
-                yuv.map(|[y, u, v]| [y, v, u]),
-            ),
+            PixelFormat::Rgb3 | PixelFormat::Bgr3 => ([0.0; 3], rgb),
             _ => ([black, NEUTRAL_CHROMA, NEUTRAL_CHROMA], yuv),
         };
         let offset = matrix.map(|m| -(m[0] * black[0] + m[1] * black[1] + m[2] * black[2]));
@@ -293,12 +289,14 @@ impl Warp {
         match image.format {
             PixelFormat::Yuyv => self.run(&Packed422::<0>(first), input),
             PixelFormat::Uyvy => self.run(&Packed422::<1>(first), input),
-            PixelFormat::Nv12 | PixelFormat::Nv21 => self.run(&SemiPlanar([first, second]), input),
+            PixelFormat::Nv12 => self.run(&SemiPlanar::<0>([first, second]), input),
+            PixelFormat::Nv21 => self.run(&SemiPlanar::<1>([first, second]), input),
             PixelFormat::Yu12 => self.run(&Planar::<1, 1>([first, second, third]), input),
             PixelFormat::Yuv422 => self.run(&Planar::<1, 0>([first, second, third]), input),
             PixelFormat::Yuv444 => self.run(&Planar::<0, 0>([first, second, third]), input),
             PixelFormat::Grey => self.run(&Grey(first), input),
-            PixelFormat::Rgb3 | PixelFormat::Bgr3 => self.run(&Packed24(first), input),
+            PixelFormat::Rgb3 => self.run(&Packed24::<0>(first), input),
+            PixelFormat::Bgr3 => self.run(&Packed24::<2>(first), input),
         }
     }
 
@@ -585,6 +583,24 @@ mod tests {
                     assert!(most < 0.025, "{format:?} {range:?} {border:?}: {most}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_same_samples_give_the_same_numbers_in_every_order() {
+        use PixelFormat::{Bgr3, Nv12, Nv21, Rgb3, Uyvy, Yu12, Yuv422, Yuyv};
+        let input = |format| {
+            let (range, border) = (Range::Limited, Border::Black);
+            sampled(colourful, format, range, (37, 23), &TURNED, border)
+        };
+        for (one, other) in [
+            (Yu12, Nv12),
+            (Yu12, Nv21),
+            (Yuv422, Yuyv),
+            (Yuv422, Uyvy),
+            (Rgb3, Bgr3),
+        ] {
+            assert!(input(one) == input(other), "{one:?} and {other:?}");
         }
     }
 

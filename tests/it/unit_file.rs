@@ -127,6 +127,18 @@ fn every_switch_of_the_sandbox_is_on() {
     );
 }
 
+/// systemd looks `char-video4linux` up when the service starts, and videodev is what registers it.
+#[test]
+fn a_camera_may_come_after_the_service() {
+    let unit = read("palmd.service");
+    for line in [
+        "Wants=modprobe@videodev.service",
+        "After=modprobe@videodev.service",
+    ] {
+        assert!(unit.lines().any(|there| there == line), "{line} is missing");
+    }
+}
+
 /// By /proc/cpuinfo tract tells ARM cores apart.
 #[test]
 fn the_processor_is_not_hidden() {

@@ -2,7 +2,8 @@
 # Runs palmd's scenarios in a virtual machine with a camera; see README.md.
 #
 #   run.sh [--arch amd64|arm64] [--palmd PROGRAM | --deb PACKAGE] [--synthetic PROGRAM]
-#          [--models FOLDER] [SCENARIO...]
+#          [--models FOLDER] [--limit TIME] [SCENARIO...]
+#   run.sh [--arch amd64|arm64] --missing       names Debian packages that it needs and aren't there
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -10,14 +11,16 @@ release=${CARGO_TARGET_DIR:-$top/target}/release
 cache=$here/.cache
 
 arch=amd64 palmd=$release/palmd deb='' synthetic=$release/examples/synthetic
-models=${PALMD_MODELS:-$top/models}
+models=${PALMD_MODELS:-$top/models} limit=1h asked=''
 while [ $# -gt 0 ]; do
     case $1 in
+    --missing) asked=yes; shift; continue ;;
     --arch) arch=$2 ;;
     --palmd) palmd=$2 ;;
     --deb) deb=$2 ;;
     --synthetic) synthetic=$2 ;;
     --models) models=$2 ;;
+    --limit) limit=$2 ;; # of the guest's run
     -*) echo "machine: unknown option $1; see the head of $0" >&2; exit 64 ;;
     *) break ;;
     esac
@@ -46,6 +49,10 @@ arm64)
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
     ;;
 esac
+if [ -n "$asked" ]; then
+    echo "$missing"
+    exit
+fi
 if [ -n "$missing" ]; then
     say "these packages are missing; as root, run: apt-get install --no-install-recommends$missing"
     exit 69
@@ -90,7 +97,7 @@ printf '%s\n' "${scenarios[@]}" >"$share/order"
 
 say "booting the $arch guest for ${#scenarios[@]} scenarios"
 # What counts is what the guest says before it ends, however it ends.
-timeout 1h "$here/guest/boot.sh" "$arch" "$guest" "$share" 2>&1 |
+timeout --kill-after=10s "$limit" "$here/guest/boot.sh" "$arch" "$guest" "$share" 2>&1 |
     sed -u 's/\r$//' | tee "$share/results/console" || true
 
 passed=$(grep -c '^ok    ' "$share/results/console" || true)

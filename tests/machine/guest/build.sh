@@ -9,7 +9,7 @@ folder=$2
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
-export modules='vivid v4l2loopback uvcvideo virtio_pci virtio_blk virtio_rng ext4 9p 9pnet_virtio crc32c_generic'
+export modules='vivid v4l2loopback uvcvideo uinput evdev autofs4 virtio_pci virtio_blk virtio_rng ext4 9p 9pnet_virtio crc32c_generic'
 case $arch in
 amd64) export build='ARCH=x86' ;;
 arm64) export build='ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-' ;;

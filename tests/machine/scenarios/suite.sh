@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs scenarios in the guest: suite.sh RESULTS SCENARIO... Prints a line for each; keeps its output,
-# and the journal where it failed, in RESULTS. After a boot it goes on where it was.
+# Runs scenarios in the guest: suite.sh RESULTS SCENARIO[.ARGUMENT]... Prints a line for each; keeps
+# its output, and the journal where it failed, in RESULTS. After a boot it goes on where it was.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 results=$1
@@ -28,7 +28,8 @@ for name in "$@"; do
     folder=$(mktemp -d)
     began=$(journalctl -n 0 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
     output=$results/$name.txt
-    if (cd "$folder" && sh -euxc '. "$1/prelude.sh"; . "$1/$2.sh"' - "$here" "$name") >"$output" 2>&1; then
+    if (cd "$folder" && sh -euxc '. "$1/prelude.sh"; . "$1/$2.sh"' - "$here" "${name%%.*}" "${name#*.}") \
+        >"$output" 2>&1; then
         echo "ok    $name"
         sed -n 's/^figure: /      /p' "$output"
     else
