@@ -24,8 +24,9 @@ fi
 if [ ! -e "$here/.cache/amd64/made-from" ]; then
     place=$(mktemp -d)
     trap 'rm -r "$place"' EXIT
-    timeout 2m /usr/lib/apt/apt-helper download-file \
-        http://deb.debian.org/debian/dists/bookworm/Release "$place/Release" >/dev/null 2>&1 ||
+    # Any package of the mirror that this machine itself uses.
+    uri=$(cd / && apt-get download --print-uris hostname | cut -d "'" -f 2)
+    timeout 2m /usr/lib/apt/apt-helper download-file "$uri" "$place/package" >/dev/null 2>&1 ||
         skip "the guest isn't built yet and Debian's mirror can't be reached"
 fi
 
