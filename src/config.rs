@@ -3,6 +3,8 @@
 //! The file is TOML with kebab-case keys; all of them are optional. An unknown key is refused by
 //! name, with the nearest known one. Durations are texts such as `"300ms"` or `"2s"`.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +24,9 @@ pub const DEFAULT_PATH: &str = "/etc/palmd/palmd.toml";
 
 /// Where the gestures are that the machine has learned, unless configured otherwise.
 pub const LEARNED_PATH: &str = "/var/lib/palmd/gestures";
+
+/// No configuration is longer.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -280,7 +285,16 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], which names the file and the key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+        let mut text = String::new();
+        let read = File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+            .and_then(|bytes| match bytes as u64 {
+                0..=MAX_BYTES => Ok(()),
+                _ => Err(io::Error::other(
+                    "longer than 1 MB; it can't be a configuration",
+                )),
+            });
+        read.map_err(|error| ConfigError::Read {
             path: path.into(),
             error,
         })?;
@@ -418,15 +432,18 @@ impl Config {
             shares,
         )?;
         check(
-            h.summary_interval >= Duration::from_secs(1),
+            (Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&h.summary_interval),
             "health.summary-interval",
             format!("{:?}", h.summary_interval),
-            "it must be at least 1s",
+            "it must be from 1s to 24h",
         )?;
         let outputs = self.outputs.check();
         outputs.or_else(|(key, value, rule)| check(false, key, value, rule))
     }
 }
+
+/// Characters of a line that a message shows.
+const MOST_SHOWN: usize = 100;
 
 /// The message of a TOML error with its line, on one line.
 fn one_line(text: &str, error: &toml::de::Error) -> String {
@@ -435,6 +452,7 @@ fn one_line(text: &str, error: &toml::de::Error) -> String {
         Some(span) => {
             let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
             let content = text.lines().nth(line - 1).unwrap_or("").trim();
+            let content: String = content.chars().take(MOST_SHOWN).collect();
             format!("line {line}: {message} (`{content}`)")
         }
         None => message,
@@ -628,6 +646,10 @@ mod tests {
             ("camera.fps = nan", "camera.fps"),
             ("camera.buffers = 1", "camera.buffers"),
             ("camera.back-off = \"10ms\"", "camera.back-off"),
+            (
+                "health.summary-interval = \"100000h\"",
+                "health.summary-interval",
+            ),
             ("pose.hands = 3", "pose.hands"),
             ("pose.threads = 0", "pose.threads"),
             (

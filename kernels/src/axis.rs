@@ -19,7 +19,27 @@ pub struct Axis {
     pub pad_before: usize,
 }
 
+/// The longest axis, kernel, stride, dilation and padding for which there are kernels: sums of
+/// products of two of them fit into 32 bits.
+const LONGEST: usize = 1 << 14;
+
 impl Axis {
+    /// Whether an axis is one that the kernels can walk: nothing is zero that must not be, and
+    /// nothing so long that places along it can't be computed.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let &Self {
+            input,
+            output,
+            kernel,
+            stride,
+            dilation,
+            pad_before,
+        } = self;
+        let steps = [output, kernel, stride, dilation];
+        steps.iter().all(|n| (1..=LONGEST).contains(n)) && input.max(pad_before) <= LONGEST
+    }
+
     /// An axis of `len` pixels, each of which is an output.
     #[must_use]
     pub fn pointwise(len: usize) -> Self {

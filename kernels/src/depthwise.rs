@@ -31,7 +31,8 @@ impl Depthwise {
     /// counted along the rows.
     ///
     /// # Panics
-    /// If the epilogue lacks channels or has a residual.
+    /// If an axis isn't [sound](Axis::is_sound), or if the epilogue lacks channels or has a
+    /// residual.
     #[must_use]
     pub fn new(
         set: InstructionSet,
@@ -42,7 +43,8 @@ impl Depthwise {
     ) -> Self {
         let taps = rows.kernel * columns.kernel;
         let chunks = channels.div_ceil(CHUNK);
-        assert!(epilogue.bias.len() >= chunks * CHUNK && epilogue.residual == Residual::None);
+        assert!(rows.is_sound() && columns.is_sound());
+        assert!(epilogue.covers(channels) && epilogue.residual == Residual::None);
         let mut weights = AlignedBox::zeros(chunks * taps * CHUNK);
         for channel in 0..channels {
             for tap in 0..taps {
@@ -108,12 +110,15 @@ impl Depthwise {
         assert!(rows.end <= self.rows.output && needs.len() <= source.ring);
         let source_rows = (needs.end - source.first).min(source.ring);
         let output_rows = rows.end - output.first;
-        assert!(
-            source.numbers.len() >= last * source_chunk + source_rows * self.columns.input * CHUNK
-        );
-        assert!(
-            output.numbers.len() >= last * output_chunk + output_rows * self.columns.output * CHUNK
-        );
+        // Saturated sums are longer than any slice.
+        let reach = |chunk: usize, rows: usize, columns: usize| {
+            let rows = rows.saturating_mul(columns * CHUNK);
+            last.saturating_mul(chunk).saturating_add(rows)
+        };
+        let needed = reach(source_chunk, source_rows, self.columns.input);
+        assert!(needed <= source.numbers.len());
+        let needed = reach(output_chunk, output_rows, self.columns.output);
+        assert!(needed <= output.numbers.len());
         let part = Part {
             plan: self,
             rows,

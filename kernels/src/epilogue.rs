@@ -1,8 +1,7 @@
 //! What happens to a sum before it is stored.
 
-use crate::simd::Simd;
-
 use crate::aligned_box::AlignedBox;
+use crate::simd::{CHUNK, Simd};
 
 /// What happens to each sum of a convolution before it is stored, in this order: the bias is
 /// added, then a [`Residual::Before`], the activation is applied, a [`Residual::After`] is added.
@@ -14,6 +13,17 @@ pub struct Epilogue {
     pub activation: Activation,
     /// Whether another image is added, and when.
     pub residual: Residual,
+}
+
+impl Epilogue {
+    /// Whether there are a bias and slopes for so many channels, up to whole chunks.
+    pub(super) fn covers(&self, channels: usize) -> bool {
+        let slopes = match &self.activation {
+            Activation::PRelu(slopes) => slopes.len(),
+            Activation::Identity | Activation::Clip { .. } => usize::MAX,
+        };
+        channels.next_multiple_of(CHUNK) <= self.bias.len().min(slopes)
+    }
 }
 
 /// An activation function.

@@ -97,8 +97,8 @@ impl Product {
     /// chunks are.
     ///
     /// # Panics
-    /// If a run exceeds the rows, or an epilogue lacks channels, or a dense output that isn't of
-    /// whole chunks has a residual.
+    /// If a run exceeds the rows, or an epilogue lacks channels, or a dense output has chunks that
+    /// lie apart, or one that isn't of whole chunks a residual.
     #[must_use]
     pub fn new(
         set: InstructionSet,
@@ -109,10 +109,11 @@ impl Product {
         epilogue: Epilogue,
     ) -> Self {
         let whole = channels.is_multiple_of(CHUNK);
-        assert!(runs.iter().all(|run| run.row + run.len <= rows));
+        assert!(runs.iter().all(|r| r.row.saturating_add(r.len) <= rows));
         assert!(regions.iter().all(|r| r.runs.end <= runs.len()));
-        assert!(epilogue.bias.len() >= channels.next_multiple_of(CHUNK));
+        assert!(epilogue.covers(channels));
         assert!(!dense || whole || epilogue.residual == Residual::None);
+        assert!(!dense || strides.output_chunk == CHUNK);
 
         let widest = regions.iter().map(|r| r.columns.len() * r.rows.len());
         let widest = widest.max().unwrap_or(0);
@@ -203,12 +204,20 @@ impl Product {
             output_row,
             ..
         } = self.strides;
-        // From a pixel's first number to its last one.
+        // From a pixel's first number to its last one. Saturated sums are longer than any slice,
+        // here and below.
+        let is_dense = self.panels.iter().any(|panel| panel.partial.is_some());
+        assert!(output_chunk >= CHUNK && (!is_dense || output_chunk == CHUNK));
         let pixel_len = self.panels.last().map_or(0, |panel| {
             let width = panel.partial.unwrap_or(panel.registers * self.set.lanes());
             let chunks = (panel.channel + width - 1) / CHUNK;
-            chunks * output_chunk + panel.channel + width - chunks * CHUNK
+            let within = panel.channel + width - chunks * CHUNK;
+            chunks.saturating_mul(output_chunk).saturating_add(within)
         });
+        let far = |places: [(usize, usize); 2]| {
+            let far = places.map(|(count, stride)| count.saturating_mul(stride));
+            far[0].saturating_add(far[1])
+        };
         for region in &self.regions {
             let first = region.rows.start.max(rows.start);
             let lines = region.rows.end.min(rows.end).saturating_sub(first);
@@ -218,9 +227,15 @@ impl Product {
             }
             assert!(output.first <= first);
             let runs = &self.runs[region.runs.clone()];
-            let run_end = |run: &Run| run.chunk * self.strides.source_chunk + run.offset + run.len;
-            let place = region.source + (first - region.rows.start) * source_row;
-            let to = (first - output.first) * output_row + region.columns.start * output_pixel;
+            let run_end = |run: &Run| {
+                let chunk = run.chunk.saturating_mul(self.strides.source_chunk);
+                chunk.saturating_add(run.offset).saturating_add(run.len)
+            };
+            let place = far([(1, region.source), (first - region.rows.start, source_row)]);
+            let to = far([
+                (first - output.first, output_row),
+                (region.columns.start, output_pixel),
+            ]);
             let mut part = Part {
                 product: self,
                 runs,
@@ -235,13 +250,16 @@ impl Product {
                 output_line: output_row,
             };
             if let Some(run_end) = runs.iter().map(run_end).max() {
-                assert!(source.first * source_line <= place);
-                let place = place - source.first * source_line;
-                let reach = (lines - 1) * source_row + (pixels - 1) * source_pixel + run_end;
-                assert!(place + reach <= source.numbers.len());
+                let before = source.first.saturating_mul(source_line);
+                assert!(before <= place);
+                let place = place - before;
+                let reach = far([(lines - 1, source_row), (pixels - 1, source_pixel)]);
+                let reach = reach.saturating_add(run_end).saturating_add(place);
+                assert!(reach <= source.numbers.len());
                 part.source = part.source.wrapping_add(place);
             }
-            let reach = to + (lines - 1) * output_row + (pixels - 1) * output_pixel + pixel_len;
+            let reach = far([(lines - 1, output_row), (pixels - 1, output_pixel)]);
+            let reach = reach.saturating_add(pixel_len).saturating_add(to);
             assert!(reach <= output.numbers.len());
             assert!(!self.has_residual() || reach <= residual.len());
             if source_row == pixels * source_pixel && output_row == pixels * output_pixel {

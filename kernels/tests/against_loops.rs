@@ -1,5 +1,7 @@
 //! Each kernel of each instruction set that this processor has, against plain loops.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use palmd_kernels::{
     Activation, AlignedBox, Axis, CHUNK, Depthwise, Epilogue, InstructionSet, Product, Region,
     Residual, Rows, Run, Sink, Strides,
@@ -204,6 +206,135 @@ proptest! {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Whether `call` is refused, not done.
+fn is_refused<T>(call: impl FnOnce() -> T) -> bool {
+    catch_unwind(AssertUnwindSafe(call)).is_err()
+}
+
+#[test]
+fn what_would_reach_beyond_its_numbers_is_refused() {
+    let epilogue = |slopes: usize| Epilogue {
+        bias: AlignedBox::zeros(2 * CHUNK),
+        activation: Activation::PRelu(AlignedBox::zeros(slopes)),
+        residual: Residual::None,
+    };
+    let run = Run {
+        chunk: 0,
+        offset: 0,
+        row: 0,
+        len: CHUNK,
+    };
+    let region = Region {
+        runs: 0..1,
+        rows: 0..2,
+        columns: 0..2,
+        source: 0,
+    };
+    let line = 2 * CHUNK;
+    let strides = Strides {
+        source_chunk: 2 * line,
+        source_line: line,
+        source_pixel: CHUNK,
+        source_row: line,
+        output_chunk: 2 * line,
+        output_pixel: CHUNK,
+        output_row: line,
+    };
+    let (source, mut output) = ([0.0; 4 * CHUNK], [0.0; 8 * CHUNK]);
+    for set in InstructionSet::available() {
+        let product = |strides, dense, slopes| {
+            let (runs, regions) = (vec![run], vec![region.clone()]);
+            Product::new(
+                set,
+                (CHUNK, 20),
+                |_, _| 1.0,
+                (runs, regions),
+                (strides, dense),
+                epilogue(slopes),
+            )
+        };
+        let mut done = |strides| {
+            let rows = Rows::all(&source[..]);
+            let output = Rows::all(Sink::from(&mut output[..]));
+            is_refused(|| product(strides, false, 2 * CHUNK).run(0..2, rows, &[], output))
+        };
+        assert!(!done(strides));
+        // Sums that would come out small if they were let overflow.
+        let most = usize::MAX / 2 + 1;
+        for wrong in [
+            Strides {
+                source_row: most,
+                ..strides
+            },
+            Strides {
+                source_pixel: usize::MAX - line + 1,
+                ..strides
+            },
+            Strides {
+                output_row: usize::MAX - CHUNK,
+                ..strides
+            },
+            Strides {
+                output_pixel: most,
+                output_row: most,
+                ..strides
+            },
+            Strides {
+                output_chunk: usize::MAX - 4 * CHUNK,
+                ..strides
+            },
+            Strides {
+                output_chunk: 0,
+                ..strides
+            },
+        ] {
+            assert!(done(wrong), "{wrong:?}");
+        }
+        assert!(
+            is_refused(|| product(strides, false, CHUNK)),
+            "slopes for 20 channels"
+        );
+        assert!(
+            is_refused(|| product(strides, true, 2 * CHUNK)),
+            "a dense output in pieces"
+        );
+
+        let axis = Axis {
+            input: 4,
+            output: 4,
+            kernel: 3,
+            stride: 1,
+            dilation: 1,
+            pad_before: 1,
+        };
+        let depthwise =
+            |rows, slopes| Depthwise::new(set, 20, (rows, axis), |_, _| 1.0, epilogue(slopes));
+        assert!(!is_refused(|| depthwise(axis, 2 * CHUNK)));
+        assert!(
+            is_refused(|| depthwise(axis, CHUNK)),
+            "slopes for 20 channels"
+        );
+        for wrong in [
+            Axis { stride: 0, ..axis },
+            Axis { kernel: 0, ..axis },
+            Axis {
+                dilation: usize::MAX / 2,
+                ..axis
+            },
+            Axis {
+                pad_before: usize::MAX,
+                ..axis
+            },
+            Axis {
+                stride: 1 << 30,
+                ..axis
+            },
+        ] {
+            assert!(is_refused(|| depthwise(wrong, 2 * CHUNK)), "{wrong:?}");
         }
     }
 }

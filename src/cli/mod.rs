@@ -21,9 +21,11 @@ mod status;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{panic, thread};
 
 use clap::{Args, Parser, Subcommand};
 use palmd::config::{self, Config};
+use palmd::inference::LOADING_THREAD;
 use palmd::pose::ModelSize;
 
 use failure::Failure;
@@ -127,6 +129,18 @@ impl ConfigArgs {
     }
 }
 
+/// A panic while a model is prepared becomes an error that names the model: one line is enough.
+fn leave_models_panics_to_the_error() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if thread::current().name() == Some(LOADING_THREAD) {
+            log::debug!("{panic}");
+        } else {
+            tell(panic);
+        }
+    }));
+}
+
 /// Parses the command line, runs the command, says what went wrong in one line.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -143,6 +157,7 @@ pub fn main() -> ExitCode {
         }
     };
     logging::init();
+    leave_models_panics_to_the_error();
     let done = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),

@@ -189,7 +189,16 @@ impl Score for Classifier {
     }
 }
 
+/// The most gestures of a model, and the longest label in bytes.
+const MOST_LABELS: usize = 1000;
+const LONGEST_LABEL: usize = 100;
+
 fn parse_labels(text: &str) -> Result<Vec<String>, String> {
+    let limit = 2 * MOST_LABELS * LONGEST_LABEL;
+    if text.len() > limit {
+        let bytes = text.len();
+        return Err(format!("{bytes} bytes of labels, and the limit is {limit}"));
+    }
     if !text.trim_start().starts_with('[') {
         return Ok(text.split(',').map(|label| label.trim().into()).collect());
     }
@@ -198,6 +207,12 @@ fn parse_labels(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn check_labels(labels: Vec<String>, outputs: usize) -> Result<Vec<Arc<str>>, String> {
+    if labels.len() > MOST_LABELS {
+        return Err(format!(
+            "{} labels, and the limit is {MOST_LABELS}",
+            labels.len()
+        ));
+    }
     if labels.len() != outputs {
         return Err(format!(
             "{} labels for {outputs} outputs; configure one label for each",
@@ -207,6 +222,12 @@ fn check_labels(labels: Vec<String>, outputs: usize) -> Result<Vec<Arc<str>>, St
     for (i, label) in labels.iter().enumerate() {
         if label.trim().is_empty() {
             return Err(format!("label {} of {outputs} is empty", i + 1));
+        }
+        if label.len() > LONGEST_LABEL || label.contains(char::is_control) {
+            return Err(format!(
+                "label {} of {outputs} has control characters, or more than {LONGEST_LABEL} bytes",
+                i + 1
+            ));
         }
         if labels[..i].contains(label) {
             return Err(format!("label {label:?} is there twice"));
@@ -376,6 +397,15 @@ mod tests {
             (Some("a,b"), "2 labels for 3 outputs"),
             (Some("a,,c"), "label 2 of 3 is empty"),
             (Some("a,b,a"), "\"a\" is there twice"),
+            (Some("a,\x1b[2J,c"), "label 2 of 3 has control characters"),
+            (
+                Some(&"a,".repeat(1000)),
+                "1001 labels, and the limit is 1000",
+            ),
+            (
+                Some(" ".repeat(1 << 20).as_str()),
+                "1048576 bytes of labels",
+            ),
             (Some("[1, 2, 3]"), "should be a JSON array of names"),
         ] {
             let error = load(&model("Softmax", labels), None).expect_err(told);

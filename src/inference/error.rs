@@ -1,9 +1,11 @@
 //! What can be wrong with a model, and with a run of it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tract_onnx::prelude::TractError;
 
+use super::limits::LimitError;
 use super::model_file::Expectation;
 
 /// Why a model can't be used. The text names the file, what was found and what to do.
@@ -80,6 +82,30 @@ pub enum ModelError {
         /// Their names, separated by commas.
         operators: String,
     },
+    /// The model asks for what none may have.
+    #[error("{}: the {purpose} model can't be used: {limit}; {remedy}", path.display())]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// What the model is for.
+        purpose: &'static str,
+        /// What is too much.
+        limit: LimitError,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The model takes too long to prepare and to try.
+    #[error("{}: the {purpose} model isn't ready after {limit:?}; {remedy}", path.display())]
+    Slow {
+        /// The file.
+        path: PathBuf,
+        /// What the model is for.
+        purpose: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The model's parts don't fit together.
     #[error("{}: the {purpose} model can't be prepared: {reason}; {remedy}", path.display())]
     Graph {
@@ -95,13 +121,34 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// tract's error about the file at `path`, with its causes on one line.
+    /// tract's error about the file at `path`, with its causes on one line; or the limit that was
+    /// its cause.
     pub(super) fn graph(path: &Path, expect: &Expectation<'_>, error: &TractError) -> Self {
+        if let Some(limit) = error.root_cause().downcast_ref() {
+            return Self::limit(path, expect, LimitError::clone(limit));
+        }
         let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+        Self::reason(path, expect, &causes.join(": "))
+    }
+
+    /// Other words about the file at `path`.
+    pub(super) fn reason(path: &Path, expect: &Expectation<'_>, reason: &str) -> Self {
+        /// As much as fits on a line: what tract says may hold a whole tensor.
+        const LONGEST: usize = 2000;
         Self::Graph {
             path: path.into(),
             purpose: expect.purpose,
-            reason: causes.join(": ").replace('\n', " "),
+            reason: reason.replace('\n', " ").chars().take(LONGEST).collect(),
+            remedy: expect.remedy,
+        }
+    }
+
+    /// A limit that the file at `path` exceeds.
+    pub(super) fn limit(path: &Path, expect: &Expectation<'_>, limit: LimitError) -> Self {
+        Self::Limit {
+            path: path.into(),
+            purpose: expect.purpose,
+            limit,
             remedy: expect.remedy,
         }
     }

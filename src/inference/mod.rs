@@ -7,6 +7,8 @@
 //!
 //! - `model_file`: the file, held to an [`Expectation`], so that a wrong one is refused at load,
 //!   by name, and not in the loop; `prelu` gives tract an operator that it lacks;
+//! - `limits`: what a model may ask of the machine, checked before it is asked: of the file
+//!   (`records` counts its parts), of each operator (`guarded`), and of the time to load (`patience`);
 //! - `fold`: which nodes become ours ([`Folding`]), and their translation into layers;
 //! - `plan`: layers in a fixed order over one arena; a run allocates nothing, and may share its
 //!   work with a [`Team`];
@@ -18,18 +20,24 @@
 
 mod error;
 mod fold;
+mod guarded;
+mod limits;
 mod model_file;
 mod network;
+mod patience;
 mod plan;
 pub(crate) mod pool;
 mod prelu;
+mod records;
 #[cfg(test)]
 pub(crate) mod test_model;
 
 pub use error::{InferenceError, ModelError};
 pub use fold::Folding;
+pub use limits::LimitError;
 pub use model_file::{Expectation, ExpectedOutput};
 pub use network::{LayerCost, Network};
 pub use palmd_kernels::InstructionSet;
+pub use patience::LOADING_THREAD;
 pub use plan::{MOST_THREADS, Team};
 pub use pool::Pool;

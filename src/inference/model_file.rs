@@ -8,7 +8,8 @@ use tract_onnx::pb::GraphProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::error::ModelError;
-use super::prelu;
+use super::limits::{self, FileError};
+use super::{guarded, prelu};
 
 /// What a model must look like. All tensors are float32.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,9 @@ pub struct ExpectedOutput<'a> {
     pub shape: &'a [Option<usize>],
 }
 
+/// An error names no more of a model's parts.
+const MOST_NAMED: usize = 8;
+
 /// A model of which every type and shape is known, with its outputs in the expected order.
 pub(super) struct CheckedModel {
     pub typed: TypedModel,
@@ -43,13 +47,15 @@ pub(super) fn read(path: &Path, expect: &Expectation<'_>) -> Result<CheckedModel
     let &Expectation {
         purpose, remedy, ..
     } = expect;
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => ModelError::Missing {
+    let too_much = |limit| ModelError::limit(path, expect, limit);
+    let bytes = limits::file(path).map_err(|error| match error {
+        FileError::Limit(limit) => too_much(limit),
+        FileError::Io(error) if error.kind() == ErrorKind::NotFound => ModelError::Missing {
             path: path.into(),
             purpose,
             remedy,
         },
-        _ => ModelError::Unreadable {
+        FileError::Io(error) => ModelError::Unreadable {
             path: path.into(),
             purpose,
             error,
@@ -79,14 +85,19 @@ pub(super) fn read(path: &Path, expect: &Expectation<'_>) -> Result<CheckedModel
 
     let mut onnx = tract_onnx::onnx();
     prelu::register(&mut onnx.op_register);
-    let proto = onnx
+    for operator in limits::UNKNOWABLE {
+        onnx.op_register.0.remove(operator);
+    }
+    let mut proto = onnx
         .proto_model_for_read(&mut bytes.as_slice())
         .map_err(|e| not_onnx(e.root_cause().to_string()))?;
     let graph = proto
         .graph
-        .as_ref()
+        .as_mut()
         .filter(|g| !g.node.is_empty())
         .ok_or_else(|| not_onnx("there is no graph in it".into()))?;
+    limits::graph(graph).map_err(too_much)?;
+    let graph = &*graph;
 
     let unknown: BTreeSet<&str> = graph
         .node
@@ -98,7 +109,7 @@ pub(super) fn read(path: &Path, expect: &Expectation<'_>) -> Result<CheckedModel
         return Err(ModelError::Operators {
             path: path.into(),
             purpose,
-            operators: Vec::from_iter(unknown).join(", "),
+            operators: Vec::from_iter(unknown.into_iter().take(MOST_NAMED)).join(", "),
         });
     }
     // tract indexes its table of names with these.
@@ -106,7 +117,10 @@ pub(super) fn read(path: &Path, expect: &Expectation<'_>) -> Result<CheckedModel
         return Err(broken(format_err!("nothing computes the output {name:?}")));
     }
 
+    let names: Vec<String> = graph.output.iter().map(|o| o.name.clone()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut model = onnx.model_for_proto_model(&proto).map_err(broken)?;
+    guarded::guard(&mut model);
     if model.inputs.len() != 1 {
         return Err(wrong_input(format!("{} inputs", model.inputs.len())));
     }
@@ -117,13 +131,15 @@ pub(super) fn read(path: &Path, expect: &Expectation<'_>) -> Result<CheckedModel
     }
     model.set_input_fact(0, expected).map_err(broken)?;
 
-    let names: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
-    let places = output_places(&names, expect)
-        .ok_or_else(|| wrong_outputs(format!("only {}", names.join(", "))))?;
+    let places = output_places(&names, expect).ok_or_else(|| {
+        let named = names.iter().take(MOST_NAMED).copied();
+        wrong_outputs(format!("only {}", Vec::from_iter(named).join(", ")))
+    })?;
     let outlets = places.iter().map(|&i| model.outputs[i]).collect::<Vec<_>>();
     model.select_output_outlets(&outlets).map_err(broken)?;
 
     let typed = model.into_typed().map_err(broken)?;
+    limits::typed(&typed).map_err(broken)?;
     for (i, output) in expect.outputs.iter().enumerate() {
         let fact = typed.output_fact(i).map_err(broken)?;
         if fact.datum_type != f32::datum_type() || !output.fits(fact) {

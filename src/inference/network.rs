@@ -1,5 +1,6 @@
 //! A network: one model with its input tensor and its last outputs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,15 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::error::{InferenceError, ModelError};
 use super::fold::{self, Folding};
-use super::model_file::{self, Expectation};
+use super::limits;
+use super::model_file::{self, Expectation, ExpectedOutput};
+use super::patience::{self, Undone};
 use super::plan::{Layer, Plan, Team};
 use super::pool::Pool;
 use palmd_kernels::{AlignedBox, InstructionSet};
+
+/// A model must be ready after so long. A Raspberry Pi takes a second or two for each.
+const TIME_TO_LOAD: Duration = Duration::from_secs(60);
 
 /// One model, ready to run again and again on one thread.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub struct Network {
     outputs: TVec<TValue>,
     output_shapes: Vec<Vec<usize>>,
     folding: Folding,
+    /// An operator has panicked: what it keeps can't be relied on any more.
+    broken: bool,
     /// For operators that allocate; `None` if there are none. The last field, so that what is
     /// from it is dropped before it.
     pool: Option<Pool>,
@@ -34,9 +42,60 @@ impl Network {
     /// Reads, checks and prepares the model at `path`, to be run by a team: its leader is the
     /// thread that calls [`run`](Self::run).
     ///
+    /// All this happens on another thread, for which the caller waits no longer than a minute.
+    ///
     /// # Errors
-    /// [`ModelError`] when the file is missing, is no ONNX model, or is not what is expected.
+    /// [`ModelError`] when the file is missing, is no ONNX model, or is not what is expected; and
+    /// when it asks for more than any model may have ([`LimitError`](super::LimitError)), or takes
+    /// too long.
     pub fn load(path: &Path, expect: &Expectation<'_>, team: &Team) -> Result<Self, ModelError> {
+        Self::load_within(TIME_TO_LOAD, path, expect, team)
+    }
+
+    fn load_within(
+        limit: Duration,
+        path: &Path,
+        expect: &Expectation<'_>,
+        team: &Team,
+    ) -> Result<Self, ModelError> {
+        let &Expectation {
+            purpose, remedy, ..
+        } = expect;
+        let prepare = {
+            let (path, team) = (path.to_owned(), team.clone());
+            let input = expect.input.to_vec();
+            let outputs = expect.outputs.iter();
+            let outputs: Vec<_> = outputs.map(|o| (o.name, o.shape.to_vec())).collect();
+            move || {
+                let outputs = outputs.iter();
+                let outputs: Vec<_> = outputs
+                    .map(|(name, shape)| ExpectedOutput { name, shape })
+                    .collect();
+                let expect = Expectation {
+                    purpose,
+                    input: &input,
+                    outputs: &outputs,
+                    remedy,
+                };
+                Self::prepare(&path, &expect, &team)
+            }
+        };
+        patience::in_time(limit, prepare).unwrap_or_else(|undone| {
+            Err(match undone {
+                Undone::TooLong => ModelError::Slow {
+                    path: path.into(),
+                    purpose,
+                    limit,
+                    remedy,
+                },
+                Undone::Panicked(words) | Undone::NoThread(words) => {
+                    ModelError::reason(path, expect, &words)
+                }
+            })
+        })
+    }
+
+    fn prepare(path: &Path, expect: &Expectation<'_>, team: &Team) -> Result<Self, ModelError> {
         let model_file::CheckedModel { typed, metadata } = model_file::read(path, expect)?;
         let output_shapes = (0..typed.outputs.len())
             .map(|i| {
@@ -66,6 +125,7 @@ impl Network {
             outputs: tvec![],
             output_shapes,
             folding,
+            broken: false,
             pool: None,
         };
         log::info!("{}: {}", path.display(), network.folding);
@@ -99,13 +159,20 @@ impl Network {
     /// Computes the outputs from the input. They may hold NaN: that is for the caller to judge.
     ///
     /// # Errors
-    /// [`InferenceError`] when an operator fails; the outputs are then empty.
+    /// [`InferenceError`] when an operator fails; the outputs are then empty. After one that
+    /// panicked, the network isn't run again.
     pub fn run(&mut self) -> Result<(), InferenceError> {
         let mut pool = self.pool.take();
-        let done = match &mut pool {
+        let run = || match &mut pool {
+            _ if self.broken => Err(format_err!("it has panicked before")),
             Some(pool) => pool.enter(|| self.infer()),
             None => self.infer(),
         };
+        let done = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+            self.broken = true;
+            self.outputs.clear();
+            Err(format_err!("{}", patience::words(Some(panic))))
+        });
         self.pool = pool;
         done.map_err(|error| InferenceError {
             path: self.path.clone(),
@@ -219,6 +286,7 @@ fn optimize(model: TypedModel, team: &Team) -> TractResult<(TypedModel, Folding)
     if !folding.kept.is_empty() {
         (folded, folding) = fold::fold(&declutter(model, true)?, set, team)?;
     }
+    limits::working_memory(folding.arena_bytes() / size_of::<f32>())?;
     folded.optimize()?;
     Ok((folded, folding))
 }
@@ -238,12 +306,16 @@ pub(super) fn declutter(mut model: TypedModel, change_axes: bool) -> TractResult
 mod tests {
     use std::fs;
 
+    use proptest::prelude::*;
     use prost::Message;
+    use tract_onnx::pb::attribute_proto::AttributeType;
+    use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
     use tract_onnx::pb::type_proto::Value;
-    use tract_onnx::pb::{GraphProto, ModelProto, StringStringEntryProto};
+    use tract_onnx::pb::{
+        AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
+    };
 
-    use super::super::model_file::ExpectedOutput;
-    use super::super::test_model::{floats, model, node, value};
+    use super::super::test_model::{floats, integers, model, node, value};
     use super::*;
 
     /// `y = prelu(x, [0.5, 2])` and `z = x + x` over x of shape 1x2x3.
@@ -446,5 +518,251 @@ mod tests {
         graph(&mut model).initializer[0].dims = vec![1, 2];
         let text = refusal(&model, &EXPECT);
         assert!(text.contains("can't be prepared"), "{text}");
+    }
+
+    /// What is said of a model whose output `z` is what `nodes` make of x and `constants`.
+    fn refusal_of(nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> String {
+        let abs = node("Abs", &["x"], "y");
+        refusal(
+            &model(
+                &[1, 2, 3],
+                [nodes, vec![abs]].concat(),
+                constants,
+                &["y", "z"],
+            ),
+            &EXPECT,
+        )
+    }
+
+    #[test]
+    fn too_large_a_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.onnx");
+        let file = fs::File::create(&path).unwrap();
+        file.set_len(40 << 20).unwrap();
+        let load = |path: &Path| {
+            let error = Network::load(path, &EXPECT, &Team::default()).unwrap_err();
+            error.to_string()
+        };
+        let text = load(&path);
+        assert!(text.contains("bytes, and the limit is 33554432"), "{text}");
+        let text = load(Path::new("/dev/zero"));
+        assert!(text.contains("no regular file"), "{text}");
+
+        // Two bytes each in the file.
+        let parts = refusal_of(vec![NodeProto::default(); 300_000], vec![]);
+        assert!(parts.contains("parts, and the limit is 250000"), "{parts}");
+        let nodes = refusal_of(vec![node("Abs", &["x"], "z"); 10_000], vec![]);
+        assert!(
+            nodes.contains("10001 nodes, and the limit is 10000"),
+            "{nodes}"
+        );
+    }
+
+    #[test]
+    fn tensors_that_fill_the_memory_are_refused_before_they_do() {
+        let absurd = |dims: &[i64]| {
+            refusal_of(
+                vec![node("Add", &["x", "w"], "z")],
+                vec![floats("w", dims, &[])],
+            )
+        };
+        let text = absurd(&[1 << 40]);
+        let told = "1099511627776 numbers in the tensor \"w\", and the limit is 8388608";
+        assert!(text.contains(told), "{text}");
+        // Their product would be 0 in 64 bits.
+        let text = absurd(&[1 << 32, 1 << 32]);
+        assert!(text.contains("numbers in the tensor \"w\""), "{text}");
+        let text = absurd(&[1; 100]);
+        assert!(text.contains("100 axes in a tensor"), "{text}");
+
+        for (op, sizes) in [
+            ("ConstantOfShape", &[100_000, 100_000][..]),
+            ("ConstantOfShape", &[1 << 22, 1 << 22, 1 << 22]),
+            ("ConstantOfShape", &[1 << 33, 1 << 33]),
+            ("Expand", &[10_000, 10_000, 2, 3]),
+            ("Tile", &[1000, 1000, 1000]),
+            ("Tile", &[1 << 24, 1 << 24, 1 << 24]),
+            ("Tile", &[i64::MAX, 2, 1]),
+        ] {
+            let inputs: &[&str] = match op {
+                "ConstantOfShape" => &["sizes"],
+                _ => &["x", "sizes"],
+            };
+            let nodes = vec![node(op, inputs, "large"), node("Add", &["x", "large"], "z")];
+            let text = refusal_of(nodes, vec![integers("sizes", sizes)]);
+            assert!(text.contains("and the limit is"), "{op} {sizes:?}: {text}");
+        }
+
+        // Each of a size that may be, and too many of them.
+        let mut nodes = vec![node("Expand", &["x", "sizes"], "0")];
+        for i in 0..20 {
+            nodes.push(node("Abs", &[&i.to_string()], &(i + 1).to_string()));
+        }
+        nodes.push(node("ReduceSum", &["20"], "z"));
+        let text = refusal_of(nodes, vec![integers("sizes", &[1000, 1000, 2, 3])]);
+        assert!(text.contains("numbers in all tensors"), "{text}");
+    }
+
+    #[test]
+    fn a_model_that_takes_too_long_is_refused() {
+        let nodes = vec![
+            node("ReduceSum", &["x"], "sum"),
+            node("Expand", &["sum", "sizes"], "a"),
+            node("MatMul", &["a", "a"], "b"),
+            node("MatMul", &["b", "b"], "c"),
+            node("ReduceSum", &["c"], "d"),
+            node("Add", &["x", "d"], "z"),
+        ];
+        let text = refusal_of(nodes, vec![integers("sizes", &[1, 2000, 2000])]);
+        let told = "16000000000 multiplications in a run, and the limit is 10000000000";
+        assert!(text.contains(told), "{text}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.onnx");
+        fs::write(&path, two_outputs().encode_to_vec()).unwrap();
+        let team = Team::default();
+        let late = Network::load_within(Duration::ZERO, &path, &EXPECT, &team).unwrap_err();
+        let text = one_line(late);
+        assert!(text.contains("isn't ready after 0ns"), "{text}");
+    }
+
+    #[test]
+    fn what_can_not_be_known_at_load_is_refused() {
+        let external = TensorProto {
+            data_location: Some(1),
+            ..floats("w", &[2, 1], &[])
+        };
+        let text = refusal_of(vec![node("Add", &["x", "w"], "z")], vec![external]);
+        assert!(text.contains("\"w\" are in another file"), "{text}");
+
+        for op in ["Loop", "If", "Scan"] {
+            let text = refusal_of(vec![node(op, &["x"], "z")], vec![]);
+            assert!(
+                text.contains(&format!("can't be run here: {op};")),
+                "{text}"
+            );
+        }
+        let mut nested = node("Abs", &["x"], "z");
+        nested.attribute.push(AttributeProto {
+            g: Some(GraphProto::default()),
+            ..Default::default()
+        });
+        let text = refusal_of(vec![nested], vec![]);
+        assert!(text.contains("holds a graph of its own"), "{text}");
+
+        // As many as x has numbers above zero.
+        let nodes = vec![
+            node("NonZero", &["x"], "where"),
+            node("Cast", &["where"], "numbers"),
+            node("ReduceSum", &["numbers"], "sum"),
+            node("Add", &["x", "sum"], "z"),
+        ];
+        let mut nodes = nodes;
+        nodes[1].attribute.push(AttributeProto {
+            name: "to".into(),
+            r#type: AttributeType::Int.into(),
+            i: 1,
+            ..Default::default()
+        });
+        let text = refusal_of(nodes, vec![]);
+        assert!(text.contains("depends on what it is given"), "{text}");
+    }
+
+    #[test]
+    fn names_stay_on_the_line_and_formulas_are_not_read() {
+        for name in ["Ab\x1b[2Js", "Abs\n<3>all is lost", &"A".repeat(2000)] {
+            let text = refusal_of(vec![node(name, &["x"], "z")], vec![]);
+            assert!(text.contains("control characters, or more than"), "{text}");
+        }
+        let mut model = two_outputs();
+        let Some(Value::TensorType(tensor)) =
+            &mut graph(&mut model).input[0].r#type.as_mut().unwrap().value
+        else {
+            panic!("not a tensor");
+        };
+        let formula = "(".repeat(1_000_000);
+        tensor.shape.as_mut().unwrap().dim[0].value = Some(Dimension::DimParam(formula));
+        assert!(load(&model, &EXPECT).is_ok());
+    }
+
+    #[test]
+    fn a_convolution_of_absurd_strides_stays_tracts() {
+        let mut conv = node("Conv", &["image", "w"], "first");
+        for (name, ints) in [("strides", [1 << 20, 1 << 20]), ("dilations", [1 << 20, 1])] {
+            conv.attribute.push(AttributeProto {
+                name: name.into(),
+                r#type: AttributeType::Ints.into(),
+                ints: ints.into(),
+                ..Default::default()
+            });
+        }
+        let nodes = vec![
+            node("Reshape", &["x", "as_image"], "image"),
+            conv,
+            node("Reshape", &["first", "as_number"], "number"),
+            node("Add", &["x", "number"], "z"),
+            node("Abs", &["x"], "y"),
+        ];
+        let constants = vec![
+            integers("as_image", &[1, 1, 2, 3]),
+            integers("as_number", &[1]),
+            floats("w", &[1, 1, 1, 1], &[10.0]),
+        ];
+        let model = model(&[1, 2, 3], nodes, constants, &["y", "z"]);
+        let mut network = load(&model, &EXPECT).unwrap();
+        assert!(network.folding().kept.iter().any(|(_, op)| op == "Conv"));
+        network
+            .input()
+            .copy_from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        network.run().unwrap();
+        assert_eq!(network.output(0), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
+    }
+
+    #[test]
+    fn an_operator_that_panics_is_an_error_and_never_runs_again() {
+        // Picks the row that x says.
+        let mut cast = node("Cast", &["x"], "rows");
+        cast.attribute.push(AttributeProto {
+            name: "to".into(),
+            r#type: AttributeType::Int.into(),
+            i: 7,
+            ..Default::default()
+        });
+        let nodes = vec![
+            node("Abs", &["x"], "y"),
+            cast,
+            node("Gather", &["table", "rows"], "z"),
+        ];
+        let table = floats("table", &[2], &[5.0, 6.0]);
+        let model = model(&[1, 2, 3], nodes, vec![table], &["y", "z"]);
+        let mut network = load(&model, &EXPECT).unwrap();
+        network.input().fill(1.0);
+        network.run().unwrap();
+        assert_eq!(network.output(0), [6.0; 6]);
+        network.input().fill(7.0);
+        assert!(network.run().is_err());
+        assert!(network.output(0).is_empty());
+        network.input().fill(1.0);
+        let again = network.run();
+        assert!(again.is_err() || network.output(0) == [6.0; 6]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn damage_is_an_error_or_none(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut bytes = two_outputs().encode_to_vec();
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Err(error) = load_bytes(&bytes, &EXPECT) {
+                one_line(error);
+            }
+        }
     }
 }

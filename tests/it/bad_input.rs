@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use prost::Message;
 use tempfile::TempDir;
+use tract_onnx::pb::type_proto::{Tensor, Value};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto};
 
 const DATA: i32 = 65;
 const NO_INPUT: i32 = 66;
@@ -75,6 +78,7 @@ fn models() {
         ("truncated.onnx", gestures[..gestures.len() / 2].to_vec()),
         ("noise.onnx", b"this is no model at all".repeat(50)),
         ("nan.onnx", nan),
+        ("terabytes.onnx", terabytes()),
     ];
     if let Ok(palm) = fs::read(&palm) {
         wrong.push(("palm.onnx", palm));
@@ -208,6 +212,12 @@ fn configuration() {
             &["my.toml", told],
         );
     }
+    let deep = format!("a = {}", "[".repeat(100_000));
+    let long = "# nothing\n".repeat(200_000);
+    for content in [deep, long] {
+        let path = scene.file("my.toml", content);
+        scene.refused(&["run", "--config", text(&path)], CONFIG, &["my.toml"]);
+    }
     let torn = scene.file("my.toml", b"\xff\xfe\0camera");
     scene.refused(&["run", "--config", text(&torn)], CONFIG, &["my.toml"]);
     scene.refused(&["run", "--config", "gone.toml"], CONFIG, &["gone.toml"]);
@@ -270,6 +280,46 @@ fn recorded_poses() {
         text(&models),
     ];
     scene.refused(&arguments, NO_INPUT, &["gone.ndjson"]);
+}
+
+/// A model of a hundred bytes whose only tensor has a million millions of numbers.
+fn terabytes() -> Vec<u8> {
+    let node = NodeProto {
+        op_type: "ConstantOfShape".into(),
+        input: vec!["sizes".into()],
+        output: vec!["probabilities".into()],
+        ..NodeProto::default()
+    };
+    let sizes = TensorProto {
+        name: "sizes".into(),
+        dims: vec![2],
+        data_type: 7,
+        int64_data: vec![1_000_000; 2],
+        ..TensorProto::default()
+    };
+    let named = |name: &str| ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto {
+            value: Some(Value::TensorType(Tensor {
+                elem_type: 1,
+                shape: None,
+            })),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    };
+    let model = ModelProto {
+        ir_version: 8,
+        graph: Some(GraphProto {
+            node: vec![node],
+            initializer: vec![sizes],
+            input: vec![named("x")],
+            output: vec![named("probabilities")],
+            ..GraphProto::default()
+        }),
+        ..ModelProto::default()
+    };
+    model.encode_to_vec()
 }
 
 /// A small picture.

@@ -22,6 +22,7 @@ mod steady;
 mod teaching;
 mod threads;
 mod unit_file;
+mod upgrade;
 mod users_models;
 
 use std::path::PathBuf;

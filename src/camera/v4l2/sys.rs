@@ -316,13 +316,12 @@ impl Capture for LinuxCapture {
         let time = buffer.timestamp;
         let monotonic =
             buffer.flags & c::V4L2_BUF_FLAG_TIMESTAMP_MASK == c::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
-        let timestamp = Duration::new(time.tv_sec as u64, (time.tv_usec as u32) * 1000);
         Ok(Some(Filled {
             index: buffer.index,
             bytes_used: buffer.bytesused,
             damaged: buffer.flags & c::V4L2_BUF_FLAG_ERROR != 0,
             sequence: buffer.sequence,
-            timestamp: (monotonic && !timestamp.is_zero()).then_some(timestamp),
+            timestamp: timestamp(time.tv_sec, time.tv_usec).filter(|_| monotonic),
         }))
     }
 
@@ -388,16 +387,61 @@ impl From<c::v4l2_fract> for Interval {
     }
 }
 
-/// The text in a fixed field of C characters.
+/// A driver's time stamp, if it is one: some leave it at zero, and some just pass on what a program
+/// has written.
+fn timestamp(seconds: impl TryInto<u32>, microseconds: impl TryInto<u32>) -> Option<Duration> {
+    let (seconds, microseconds) = (seconds.try_into().ok()?, microseconds.try_into().ok()?);
+    let timestamp =
+        (microseconds < 1_000_000).then(|| Duration::new(seconds.into(), microseconds * 1000));
+    timestamp.filter(|timestamp| !timestamp.is_zero())
+}
+
+/// The text in a fixed field of C characters. A camera names itself: control characters, which
+/// would be orders to a terminal or further lines of a log, become `?`.
 fn text(field: &[u8]) -> String {
     let end = field.iter().position(|&byte| byte == 0);
-    String::from_utf8_lossy(&field[..end.unwrap_or(field.len())]).into_owned()
+    let text = String::from_utf8_lossy(&field[..end.unwrap_or(field.len())]);
+    text.replace(char::is_control, "?")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn impossible_time_stamps_are_none() {
+        assert_eq!(
+            timestamp(7_i64, 500_000_i64),
+            Some(Duration::from_millis(7500))
+        );
+        for (seconds, microseconds) in [
+            (0, 0),
+            (-1, 0),
+            (1, -1),
+            (1, 1_000_000),
+            (-1, 2_000_000),
+            (1, 5_000_000_000),
+            (i64::MAX, 0),
+            (i64::MIN, i64::MIN),
+        ] {
+            assert_eq!(
+                timestamp(seconds, microseconds),
+                None,
+                "{seconds} {microseconds}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_camera_s_name_is_one_line_and_no_order_to_a_terminal() {
+        assert_eq!(
+            text(b"Webcam\x1b[2J\n<3>all is lost\0rest"),
+            "Webcam?[2J?<3>all is lost"
+        );
+        assert_eq!(text(b"C\xc3\xa1mara \xff"), "Cámara \u{fffd}");
+        assert_eq!(text(&[b'x'; 32]), "x".repeat(32));
+    }
 
     #[test]
     fn nodes_come_by_number_with_their_stable_names() {

@@ -1,7 +1,7 @@
 //! A learned gesture, and its file.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ const SUFFIX: &str = ".gesture.json";
 const FORMAT: &str = "palmd gesture";
 const VERSION: u32 = 2;
 
-/// A file of this length is no gesture's; the largest that is learned has a tenth of it.
-const MAX_BYTES: u64 = 64 << 20;
+/// A longer file is no gesture's; the largest that is learned has less than half of it.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A gesture that was learned from takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,10 +147,12 @@ impl Gesture {
             label: label.into(),
             reason,
         };
-        if fs::metadata(&path).map_err(io)?.len() > MAX_BYTES {
-            return Err(wrong("too long for a learned gesture".into()));
+        let mut bytes = Vec::new();
+        let mut file = File::open(&path).map_err(io)?.take(MAX_BYTES + 1);
+        file.read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(wrong(format!("longer than {} MB", MAX_BYTES >> 20)));
         }
-        let bytes = fs::read(&path).map_err(io)?;
         Self::parse(&bytes, label, model, features).map_err(wrong)
     }
 
@@ -293,6 +295,7 @@ mod tests {
         refused("", MODEL, 2, "cut off");
         for (from, to, told) in [
             ("\"version\":2", "\"version\":1", "version 1"),
+            ("\"version\":2", "\"version\":3", "version 3"),
             ("palmd gesture", "palmd takes", "palmd takes"),
             ("\"star\"", "\"moon\"", "the gesture \"moon\""),
             ("0.25", "-1", "radius -1"),
@@ -303,6 +306,15 @@ mod tests {
             assert!(good.contains(from), "{from}");
             refused(&good.replacen(from, to, 1), MODEL, 2, told);
         }
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = gesture_path(folder.path(), "star");
+        std::os::unix::fs::symlink("/dev/zero", path).expect("a link");
+        let error = Gesture::read(folder.path(), "star", MODEL, 2).expect_err("no gesture");
+        assert!(error.to_string().contains("longer than 16 MB"), "{error}");
     }
 
     #[test]

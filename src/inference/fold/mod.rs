@@ -42,7 +42,8 @@ impl Folding {
     #[must_use]
     pub fn arena_bytes(&self) -> usize {
         let lens = self.plans.iter().map(|plan| plan.arena_len());
-        lens.sum::<usize>() * size_of::<f32>()
+        let numbers = lens.fold(0, usize::saturating_add);
+        numbers.saturating_mul(size_of::<f32>())
     }
 
     /// Multiplications and additions of a run, in the folded layers.

@@ -204,6 +204,24 @@ pub fn constant(fact: &TypedFact) -> Option<&Arc<Tensor>> {
         .filter(|tensor| tensor.datum_type() == f32::datum_type())
 }
 
+/// Runs that a convolution may have (see [`Run`](palmd_kernels::Run)), by the kernel, which makes
+/// the regions, and the channels: no network of use comes near, and each takes memory.
+const MOST_RUNS: usize = 1 << 22;
+
+/// More than the runs of a convolution over these axes and channels.
+fn runs(rows: &Axis, columns: &Axis, channels: usize) -> usize {
+    let regions = |axis: &Axis| axis.output.min(2 * axis.kernel + 1);
+    [
+        regions(rows),
+        regions(columns),
+        rows.kernel,
+        columns.kernel,
+        channels,
+    ]
+    .into_iter()
+    .fold(1, usize::saturating_mul)
+}
+
 /// Image, rows and columns of a convolution or pooling over one or two axes.
 fn image_axes(spec: &PoolSpec, input: &TypedFact) -> Option<(ImageShape, Axis, Axis)> {
     let shape = shape_of(input);
@@ -234,13 +252,12 @@ fn image_axes(spec: &PoolSpec, input: &TypedFact) -> Option<(ImageShape, Axis, A
         1 => (Axis::pointwise(1), axis(0)),
         _ => (axis(0), axis(1)),
     };
-    let sound = |a: &Axis| a.output > 0 && a.kernel > 0 && a.stride > 0 && a.dilation > 0;
     let image = ImageShape {
         channels,
         pixels: geometry.iter().product(),
         channels_last,
     };
-    (sound(&rows) && sound(&columns)).then_some((image, rows, columns))
+    (rows.is_sound() && columns.is_sound()).then_some((image, rows, columns))
 }
 
 fn convolution(conv: &Conv, inputs: &[&TypedFact]) -> TractResult<Option<Operator>> {
@@ -262,7 +279,10 @@ fn convolution(conv: &Conv, inputs: &[&TypedFact]) -> TractResult<Option<Operato
     }
     let taps = rows.kernel * columns.kernel;
     let inputs_each = if depthwise { 1 } else { input.channels };
-    if weights.len() != channels * inputs_each * taps {
+    if weights.len() != channels * inputs_each * taps
+        || runs(&rows, &columns, inputs_each) > MOST_RUNS
+        || bias.len() != 1 && bias.len() != channels
+    {
         return Ok(None);
     }
     let bias = bias.try_as_plain_ram()?.as_slice::<f32>()?;

@@ -10,13 +10,14 @@ pub struct Lifetime {
     pub last: usize,
 }
 
-/// An offset for each buffer, at the beginning of a cache line, and the length of the arena.
+/// An offset for each buffer, at the beginning of a cache line, and the length of the arena, which
+/// is `usize::MAX` where that is no number.
 ///
 /// The largest buffers come first, each as low as it fits among those that live at the same time.
 pub fn place(buffers: &[Lifetime]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..buffers.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(buffers[i].len));
-    let mut offsets = vec![0; buffers.len()];
+    let mut offsets = vec![0_usize; buffers.len()];
     let mut placed: Vec<usize> = Vec::new();
     let mut arena_len = 0;
     for &i in &order {
@@ -30,20 +31,20 @@ pub fn place(buffers: &[Lifetime]) -> (Vec<usize>, usize) {
             .map(|&other| {
                 (
                     offsets[other],
-                    offsets[other] + buffers[other].len.next_multiple_of(CHUNK),
+                    offsets[other].saturating_add(buffers[other].len.next_multiple_of(CHUNK)),
                 )
             })
             .collect();
         taken.sort_unstable();
-        let mut offset = 0;
+        let mut offset = 0_usize;
         for (begin, end) in taken {
-            if offset + len <= begin {
+            if offset.saturating_add(len) <= begin {
                 break;
             }
             offset = offset.max(end);
         }
         offsets[i] = offset;
-        arena_len = arena_len.max(offset + len);
+        arena_len = arena_len.max(offset.saturating_add(len));
         placed.push(i);
     }
     (offsets, arena_len)

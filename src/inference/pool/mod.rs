@@ -27,6 +27,7 @@ use std::ptr::{self, NonNull};
 use std::thread;
 
 use self::slot::Slot;
+use super::patience::LOADING_THREAD;
 use crate::health::thread_calls;
 
 /// Fixed memory out of which a thread allocates while it is in the pool's scope.
@@ -70,7 +71,8 @@ impl Pool {
         // anew, and finds its room now.
         let rounds = || (0..ROUNDS).try_for_each(|_| pool.enter(&mut work));
         let done = thread::scope(|scope| {
-            let thread = thread::Builder::new().spawn_scoped(scope, rounds).ok()?;
+            let thread = thread::Builder::new().name(LOADING_THREAD.into());
+            let thread = thread.spawn_scoped(scope, rounds).ok()?;
             Some(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         let Some(done) = done else {

@@ -64,11 +64,20 @@ pub fn whole(block: *mut u8) -> *mut u8 {
 /// Backs `bytes` from `start` on with zeroed memory that is there already; both are multiples of
 /// the page size. Returns whether there was memory.
 ///
+/// The pages are made accessible, not mapped anew: a new mapping that fails may leave a hole, and
+/// what others map there would be taken for a pool's.
+///
 /// # Safety
 /// The pages lie in a slot of the caller's, and nothing in them is in use.
 pub unsafe fn back(start: *mut u8, bytes: usize) -> bool {
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    map(start, bytes, access, libc::MAP_FIXED | libc::MAP_POPULATE).is_some()
+    // SAFETY: pages of the range, which is ours for good; nobody uses these.
+    let is_ours = unsafe { libc::mprotect(start.cast(), bytes, access) } == 0;
+    if is_ours {
+        // SAFETY: they have just been made accessible. Writing brings them in.
+        unsafe { start.write_bytes(0, bytes) };
+    }
+    is_ours
 }
 
 /// Gives the memory of slot `i` back and keeps its addresses.
@@ -88,7 +97,7 @@ const RESERVE: i32 = libc::MAP_NORESERVE;
 
 fn map(start: *mut u8, bytes: usize, access: i32, flags: i32) -> Option<NonNull<u8>> {
     let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new range, or (MAP_FIXED) one that `back` and `release` were promised.
+    // SAFETY: a new range, or (MAP_FIXED) one that `release` was promised.
     let mapped = unsafe { libc::mmap(start.cast(), bytes, access, flags, -1, 0) };
     (mapped != libc::MAP_FAILED)
         .then(|| NonNull::new(mapped.cast()))
