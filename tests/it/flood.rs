@@ -260,9 +260,9 @@ fn slow_and_dead_readers_cost_the_others_nothing() {
     const EVENTS: u64 = 10_000;
     let flood = flood(EVENTS, Duration::ZERO);
     holds(&flood, EVENTS);
+    assert!(flood.output("socket").dropped > 0, "{flood:?}");
     for name in ["socket", "http"] {
-        let output = flood.output(name);
-        assert!(output.dropped > 0 && output.cut > 0, "{flood:?}");
+        assert!(flood.output(name).cut > 0, "{flood:?}");
     }
     assert!(flood.output("mqtt").dropped > 0, "{flood:?}");
 }
