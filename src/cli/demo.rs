@@ -7,6 +7,7 @@ use palmd::health::Stage;
 use super::ConfigArgs;
 use super::failure::Failure;
 use super::input::Input;
+use super::logging::say;
 use super::run::{Pipeline, PlayArgs};
 use super::score::Score;
 use super::signals::Signals;
@@ -46,15 +47,15 @@ impl Demo {
             .play(pipeline, &signals, |event| events.push(event.clone()))?;
         let played = counted.frames as f64 / fps;
         let frame = counted.stage(Stage::Frame);
-        eprintln!("{}", Score::new(&events, &script.truth(), played));
-        eprintln!(
+        say(Score::new(&events, &script.truth(), played));
+        say(format_args!(
             "{} frames, {:.1} ms each (95 % below {:.1} ms), {} windows classified, {:.0} MB of memory",
             counted.frames,
             frame.median_ms,
             frame.p95_ms,
             counted.windows,
             counted.memory.peak_bytes as f64 / 1e6,
-        );
+        ));
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use palmd::gesture::{Classifier, Kind, Score};
 
 use super::ConfigArgs;
 use super::failure::{DATA, Failure, NO_INPUT, USAGE};
+use super::logging::last_words;
 use super::output::Output;
 use super::{models, stations};
 
@@ -112,7 +113,7 @@ impl Learn {
             if let Err(failure) = self.learn(&mut school, name, &background)
                 && let Some(earlier) = refused.replace(failure)
             {
-                eprintln!("palmd: {}", earlier.message.unwrap_or_default());
+                last_words(&earlier.message.unwrap_or_default());
             }
         }
         refused.map_or(Ok(()), Err)

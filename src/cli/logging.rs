@@ -1,6 +1,7 @@
 //! Logs: readable on a terminal, with the journal's priority prefixes under systemd.
 
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{Write, stderr};
 
 use env_logger::{Builder, Env};
 use log::Level;
@@ -23,10 +24,15 @@ pub fn init() {
 /// Says why palmd ends: in the journal as an error, whatever `RUST_LOG` is, and elsewhere as it is.
 pub fn last_words(message: &str) {
     if for_journal() {
-        eprintln!("<{}>{message}", priority(Level::Error));
+        say(format_args!("<{}>{message}", priority(Level::Error)));
     } else {
-        eprintln!("palmd: {message}");
+        say(format_args!("palmd: {message}"));
     }
+}
+
+/// Writes a line to standard error. Where that is a file on a full disk, nothing (`eprintln` would panic).
+pub fn say(line: impl Display) {
+    let _ = writeln!(stderr(), "{line}");
 }
 
 fn for_journal() -> bool {

@@ -1,7 +1,7 @@
 //! Bad input of every kind, given to the program: one line that names the file or the key, and the
 //! right exit code; never a panic.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use prost::Message;
@@ -57,6 +57,17 @@ fn repository(path: &str) -> PathBuf {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn a_full_disk_under_standard_error_leaves_the_exit_code() {
+    let full = File::options().write(true).open("/dev/full");
+    let done = super::palmd()
+        .args(["pose", "--source", "none.y4m"])
+        .stderr(full.expect("a device that is always full"))
+        .status()
+        .expect("palmd runs");
+    assert_eq!(done.code(), Some(UNAVAILABLE));
 }
 
 #[test]

@@ -58,6 +58,10 @@ if [ -n "$missing" ]; then
     exit 69
 fi
 
+for file in "${deb:-$palmd}" "$synthetic"; do
+    [ -e "$file" ] || { say "there is no $file; \`make deb\` and \`cargo build --release --example synthetic\` build it"; exit 66; }
+done
+
 # The guest and the clips are made anew only when what makes them has changed.
 made_from() { cat "$@" | sha256sum; }
 fresh() { [ "$(cat "$1/made-from" 2>/dev/null)" = "$2" ]; }

@@ -13,6 +13,7 @@ stop_playing() {
     wait $player || true
 }
 
+v4l2-ctl -d /dev/video5 -c keep_format=1 # when v4l2-ctl ends, which is at once
 v4l2-ctl -d /dev/video5 --set-fmt-video-out width=640,height=480,pixelformat=MJPG >/dev/null
 play
 poses_in $picture >poses
