@@ -48,10 +48,8 @@ const NAME_BYTES: usize = 1000;
 /// Operators whose integers are no sizes: "to the end" is the largest that there is.
 const ANY_INTEGERS: [&str; 3] = ["Slice", "Constant", "ConstantOfShape"];
 
-/// tract's operators that only pass integers on, such as those for a slice.
-const PASS_ON: [&str; 8] = [
-    "slice", "concat", "cast", "dims", "squeeze", "identity", "gather", "const",
-];
+/// Parts of the names of tract's operators that only pass integers on, such as those for a slice.
+const PASS_ON: [&str; 6] = ["slice", "concat", "dims", "squeeze", "identity", "gather"];
 
 /// Operators that hold graphs, or build tensors whose sizes nothing outside of them tells.
 pub const UNKNOWABLE: [&str; 4] = ["Attention", "If", "Loop", "Scan"];
@@ -257,7 +255,7 @@ fn check_shape(value: &mut ValueInfoProto) -> Result<(), LimitError> {
 /// Looks at what an operator is given: integers that shapes may be computed from.
 pub fn integers(operator: &str, fact: &InferenceFact) -> TractResult<()> {
     let operator = operator.to_ascii_lowercase();
-    if PASS_ON.iter().any(|known| operator.contains(known)) {
+    if operator == "cast" || PASS_ON.iter().any(|known| operator.contains(known)) {
         return Ok(());
     }
     let Some(tensor) = fact.value.concretize() else {
