@@ -32,4 +32,4 @@ fi
 
 build=$target/release
 [ -e "$build/palmd" ] || build=$target/debug
-"$here/run.sh" --limit 15m --palmd "$build/palmd" --synthetic "$build/examples/synthetic" "$@" "${scenarios[@]}"
+"$here/run.sh" --limit 25m --palmd "$build/palmd" --synthetic "$build/examples/synthetic" "$@" "${scenarios[@]}"

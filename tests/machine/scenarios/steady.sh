@@ -8,7 +8,7 @@ watch /dev/video0
 watching 1
 eventually more_frames 20
 
-threads=$(grep -l -x -e vision -e classifier /proc/$palmd/task/*/comm | cut -d / -f 5)
+threads=$(grep -l -x -e vision -e classifier /proc/$palmd/task/*/comm | cut -d / -f 5 | tr '\n' ' ')
 equal 'the threads' "$(echo $threads | wc -w)" 2
 faults() { # proc(5): minflt and majflt
     for thread in $threads; do cut -d ' ' -f 10,12 /proc/$palmd/task/$thread/stat; done
