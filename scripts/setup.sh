@@ -2,8 +2,8 @@
 # Installs what building palmd needs and is missing on Debian 12 or 13: a C compiler, libclang (for
 # bindgen), Python's venv and Rust. As root, or as a user with sudo; otherwise says what to run.
 # Nothing that is installed is ever removed. `--quiet` says nothing where nothing is missing; `--tests`
-# also installs an MQTT broker, without which the tests that want one are skipped; `--page` a browser for
-# `make page-test`.
+# also installs an MQTT broker, without which the tests that want one are skipped; `--page` a browser,
+# without which the page's are.
 set -eu
 cd "$(dirname "$0")/.."
 
