@@ -4,6 +4,8 @@ import re
 import unittest
 from pathlib import Path
 
+from test_docs import functions
+
 ROOT = Path(__file__).parents[2]
 LIST = ROOT / "docs" / "unsafe.md"
 COMMENT, QUOTE = r"//[^\n]*", r"""'"'"""
@@ -33,9 +35,7 @@ class Unsafe(unittest.TestCase):
         self.assertEqual(in_sources(), listed)
 
     def test_the_tests_are_there(self):
-        folders = ("src", "kernels", "tests")
-        sources = [f for folder in folders for f in (ROOT / folder).glob("**/*.rs")]
-        tests = set(re.findall(r"\bfn (\w+)\(", "\n".join(f.read_text() for f in sources)))
+        tests = functions()
         for row in self.rows:
             named = re.findall(r"`(\w+)`", row["tests"])
             self.assertTrue(named, f"{row['file']}: no test is named")
