@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::tract_hir::internal::*;
 
 use super::operator::{Convolution, Operator, constant, dense_strides, shape_of};
+use super::prune::prune;
 use crate::inference::plan::{BufferId, Builder, Plan, Step, Team};
 use palmd_kernels::{
     Activation, AlignedBox, Assemble, Axis, Binary, CHUNK, Depthwise, Epilogue, Gather, Global,
@@ -15,6 +16,8 @@ use palmd_kernels::{
 /// A plan and the outlets that it takes and replaces, in its order.
 pub struct Lowered {
     pub plan: Arc<Plan>,
+    /// Channels that the plan leaves out.
+    pub dead_channels: usize,
     pub inputs: Vec<OutletId>,
     pub outputs: Vec<OutletId>,
 }
@@ -70,7 +73,8 @@ pub fn lower(
         let buffer = lowering.builder.input(len);
         lowering.values.insert(outlet, Value::dense(buffer));
     }
-    let chains = lowering.chains(nodes)?;
+    let mut chains = lowering.chains(nodes)?;
+    let dead_channels = prune(model, operators, &outputs, &mut chains)?;
     let fused: BTreeSet<usize> = chains
         .values()
         .flat_map(|c| c.nodes.iter().copied())
@@ -88,6 +92,7 @@ pub fn lower(
     }
     Ok(Lowered {
         plan: Arc::new(lowering.builder.finish(set, team)),
+        dead_channels,
         inputs,
         outputs,
     })
@@ -117,16 +122,18 @@ impl Value {
 }
 
 /// A convolution and the nodes behind it that become its epilogue.
-struct Chain {
+pub struct Chain {
     /// In order; the first is the convolution.
     nodes: Vec<usize>,
-    bias: Vec<f32>,
-    activation: Activation,
-    residual: Option<(Residual, OutletId)>,
+    /// The convolution, without its dead channels.
+    pub conv: Convolution,
+    pub bias: Vec<f32>,
+    pub activation: Activation,
+    pub residual: Option<(Residual, OutletId)>,
 }
 
 impl Chain {
-    fn end(&self) -> usize {
+    pub fn end(&self) -> usize {
         self.nodes[self.nodes.len() - 1]
     }
 }
@@ -253,6 +260,7 @@ impl<'a> Lowering<'a> {
             };
             let mut chain = Chain {
                 nodes: vec![id],
+                conv: conv.clone(),
                 bias: conv.bias.clone(),
                 activation: Activation::Identity,
                 residual: None,
@@ -358,10 +366,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn convolution(&mut self, chain: &Chain) -> TractResult<()> {
-        let id = chain.nodes[0];
-        let Operator::Convolution(conv) = &self.operators[&id] else {
-            bail!("a chain begins with a convolution");
-        };
+        let (id, conv) = (chain.nodes[0], &chain.conv);
         let output = OutletId::new(chain.end(), 0);
         let name = self.name(chain.end());
         let image = conv.output;
@@ -535,21 +540,27 @@ impl<'a> Lowering<'a> {
                 };
                 let chunks = self.only_chunks(inputs[0]);
                 let chunks = chunks.filter(|(image, _)| of_pixels(image));
-                let (step, operand) = match (global, chunks) {
-                    (Some(global), Some((image, chunks))) => {
-                        let pixels = image.pixels;
-                        (Plain::Global { global, pixels }, chunks)
+                if let (Some(global), Some((image, chunks))) = (global, chunks) {
+                    let pixels = image.pixels;
+                    let step = Plain::Global { global, pixels };
+                    let image = ImageShape { pixels: 1, ..image };
+                    let is_pruned = image.channels < len;
+                    let len = if is_pruned { image.chunked_len() } else { len };
+                    let buffer = self.builder.layer(name, 0, step, &[chunks], len);
+                    if is_pruned {
+                        Value::chunks(image, buffer)
+                    } else {
+                        Value::dense(buffer)
                     }
-                    _ => {
-                        let reduce = Reduce {
-                            reducer: *reducer,
-                            len: *axis,
-                            inner: *inner,
-                        };
-                        (Plain::Reduce(reduce), self.as_dense(inputs[0])?)
-                    }
-                };
-                Value::dense(self.builder.layer(name, 0, step, &[operand], len))
+                } else {
+                    let operand = self.as_dense(inputs[0])?;
+                    let step = Plain::Reduce(Reduce {
+                        reducer: *reducer,
+                        len: *axis,
+                        inner: *inner,
+                    });
+                    Value::dense(self.builder.layer(name, 0, step, &[operand], len))
+                }
             }
             Operator::Softmax { len: axis } => {
                 let operand = self.as_dense(inputs[0])?;

@@ -8,6 +8,7 @@
 mod folded_op;
 mod lower;
 mod operator;
+mod prune;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,8 @@ pub struct Folding {
     pub folded: usize,
     /// The plans that they became, in the order in which they run.
     pub(super) plans: Vec<Arc<Plan>>,
+    /// Channels that are always zero, or looked at by nobody, and were left out.
+    pub dead_channels: usize,
     /// Nodes that stay tract's: their names, and those of their operators.
     pub kept: Vec<(String, String)>,
 }
@@ -68,6 +71,9 @@ impl fmt::Display for Folding {
             "{} of {all} nodes folded, {}",
             self.folded, self.instruction_set
         )?;
+        if self.dead_channels > 0 {
+            write!(f, "; {} dead channels left out", self.dead_channels)?;
+        }
         match kept.len() {
             0 => Ok(()),
             1..=8 => write!(f, "; tract computes {}", kept.join(", ")),
@@ -98,6 +104,7 @@ pub fn fold(
         instruction_set: set,
         folded: 0,
         plans: Vec::new(),
+        dead_channels: 0,
         kept: Vec::new(),
     };
     let mut new = Rebuilt::of(model, &order)?;
@@ -105,6 +112,7 @@ pub fn fold(
         if !level.ours.is_empty() {
             let lowered = lower::lower(model, &level.ours, &operators, set, team)?;
             folding.folded += level.ours.len();
+            folding.dead_channels += lowered.dead_channels;
             folding.plans.push(Arc::clone(&lowered.plan));
             new.wire_plan(&lowered)?;
         }

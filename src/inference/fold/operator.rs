@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::nn::{
 };
 use tract_onnx::tract_hir::internal::*;
 
+use super::prune::kept;
 use crate::inference::prelu::PRelu;
 use palmd_kernels::{Axis, Binary, Divisor, ImageShape, Pool, PoolKind, Reducer, Unary};
 
@@ -67,7 +68,7 @@ pub enum Operator {
 }
 
 /// A convolution, full or depthwise; a matrix product is one with a single tap.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Convolution {
     pub input: ImageShape,
     pub output: ImageShape,
@@ -89,6 +90,21 @@ impl Convolution {
 
     pub fn weights(&self) -> TractResult<&[f32]> {
         self.weights.try_as_plain_ram()?.as_slice::<f32>()
+    }
+
+    /// Leaves out the output channels that are not `alive`.
+    pub fn keep_outputs(&mut self, alive: &[bool]) {
+        self.bias = kept(&self.bias, alive);
+        self.weights_of_output = kept(&self.weights_of_output, alive);
+        self.output.channels = self.weights_of_output.len();
+    }
+
+    /// Leaves out the input channels that are not `alive`.
+    pub fn keep_inputs(&mut self, alive: &[bool]) {
+        if !self.depthwise {
+            self.weights_of_input = kept(&self.weights_of_input, alive);
+        }
+        self.input.channels = alive.iter().filter(|alive| **alive).count();
     }
 }
 

@@ -64,12 +64,14 @@ fn run(model: TypedModel, x: &Tensor) -> Vec<Tensor> {
     outputs.into_iter().map(TValue::into_tensor).collect()
 }
 
-/// Folds `onnx`, all of it but what `may_stay`, and compares its outputs with tract's.
-fn check(onnx: &ModelProto, shape: &[usize], x: &[f32], may_stay: &[&str]) {
+/// Folds `onnx`, all of it but what `may_stay`, and compares its outputs with tract's. Gives what
+/// became of it.
+fn check(onnx: &ModelProto, shape: &[usize], x: &[f32], may_stay: &[&str]) -> Folding {
     let theirs = typed(onnx);
     let x = Tensor::from_shape(shape, x).unwrap();
     let expected = run(theirs.clone(), &x);
     let (alone, together) = (Team::default(), Team::new(3));
+    let mut last = None;
     for set in InstructionSet::available() {
         for (change_axes, team) in [(false, &alone), (true, &together)] {
             let decluttered = declutter(theirs.clone(), change_axes).unwrap();
@@ -82,8 +84,10 @@ fn check(onnx: &ModelProto, shape: &[usize], x: &[f32], may_stay: &[&str]) {
                     panic!("{set}: {e:#}");
                 }
             }
+            last = Some(folding);
         }
     }
+    last.unwrap()
 }
 
 /// Kernel size, stride, dilation, padding before and after.
@@ -202,6 +206,91 @@ proptest! {
         }
         // tract makes a sum of single pixels the bias of a convolution.
         check(&onnx, &shape, &x, &["Conv"]);
+    }
+
+    #[test]
+    fn dead_channels_are_left_out(
+        (inputs, middle, outputs) in (1..20i64, 2..60i64, 1..40i64),
+        (height, width) in (3..9i64, 3..9i64),
+        with_depthwise in any::<bool>(),
+        with_mean in any::<bool>(),
+        activation in prop::sample::select(vec!["Identity", "Relu", "PRelu"]),
+        kinds in prop::collection::vec(0..4u8, 60),
+        seed in any::<u32>(),
+    ) {
+        let kinds = &kinds[..middle as usize];
+        // Each channel is alive, or always zero, or constant, or multiplied with zeros.
+        let silence = |numbers: &mut [f32], each: usize, dead: &dyn Fn(u8) -> bool| {
+            for (channel, kind) in numbers.chunks_mut(each).zip(kinds) {
+                if dead(*kind) {
+                    channel.fill(0.0);
+                }
+            }
+        };
+        let (is_zero, is_constant) = (|kind| kind == 1, |kind| kind == 1 || kind == 2);
+        let mut w = numbers((middle * inputs) as usize, 1);
+        let mut b = numbers(middle as usize, 2);
+        let mut d = numbers(middle as usize * 9, 3);
+        let mut e = numbers(middle as usize, 4);
+        silence(&mut w, inputs as usize, &is_constant);
+        silence(&mut b, 1, &is_zero);
+        silence(&mut d, 9, &is_constant);
+        silence(&mut e, 1, &is_zero);
+        let reader: &[i64] = if with_mean { &[outputs, middle] } else { &[outputs, middle, 1, 1] };
+        let reading = |name: &str, seed: u32| {
+            let mut weights = numbers((outputs * middle) as usize, seed);
+            for output in weights.chunks_mut(middle as usize) {
+                silence(output, 1, &|kind| kind == 3);
+            }
+            floats(name, reader, &weights)
+        };
+        let (u, v) = (reading("u", 5), reading("v", 6));
+        let act = |input: &str, output: &str| match activation {
+            "PRelu" => node("PRelu", &[input, "slopes"], output),
+            other => node(other, &[input], output),
+        };
+        let mut nodes = vec![node("Conv", &["x", "w", "b"], "first"), act("first", "made")];
+        let mut made = "made";
+        if with_depthwise {
+            let attributes = vec![int("group", middle), ints("pads", &[1, 1, 1, 1])];
+            nodes.push(with(node("Conv", &[made, "d", "e"], "second"), attributes));
+            nodes.push(act("second", "convolved"));
+            made = "convolved";
+        }
+        if with_mean {
+            nodes.push(node("GlobalAveragePool", &[made], "mean"));
+            nodes.push(node("Flatten", &["mean"], "flat"));
+            for (weights, output) in [("u", "y"), ("v", "z")] {
+                let gemm = node("Gemm", &["flat", weights, "c"], output);
+                nodes.push(with(gemm, vec![int("transB", 1)]));
+            }
+        } else {
+            nodes.push(node("Conv", &[made, "u", "c"], "y"));
+            nodes.push(node("Conv", &[made, "v", "c"], "z"));
+        }
+        let onnx = model(
+            &[1, inputs, height, width],
+            nodes,
+            vec![
+                floats("w", &[middle, inputs, 1, 1], &w),
+                floats("b", &[middle], &b),
+                floats("d", &[middle, 1, 3, 3], &d),
+                floats("e", &[middle], &e),
+                floats("slopes", &[middle, 1, 1], &numbers(middle as usize, 7)),
+                floats("c", &[outputs], &numbers(outputs as usize, 8)),
+                u,
+                v,
+            ],
+            &["y", "z"],
+        );
+        let shape = [1, inputs as usize, height as usize, width as usize];
+        let folding = check(&onnx, &shape, &numbers(shape.iter().product(), seed), &[]);
+        let certain = kinds.iter().filter(|kind| **kind == 1 || **kind == 3).count();
+        if certain < kinds.len() {
+            prop_assert!(folding.dead_channels >= certain);
+            prop_assert!(folding.dead_channels < kinds.len());
+        }
+        prop_assert!(certain > 0 || folding.dead_channels == 0 || kinds.contains(&2));
     }
 
     #[test]
