@@ -48,43 +48,58 @@ struct Graph<'a> {
 }
 
 impl Graph<'_> {
-    /// The convolutions that read an image of so many pixels, or its sums over all pixels; `None`
-    /// if anything else does.
+    /// The convolutions that read the image that a node makes, of so many pixels, or its sums over all
+    /// pixels; `None` if anything else does.
     fn readers(&self, node: usize, pixels: usize) -> Option<Vec<usize>> {
-        let outlet = OutletId::new(node, 0);
-        if self.outputs.contains(&outlet) {
-            return None;
-        }
         let mut found = Vec::new();
-        for reader in &self.model.nodes[node].outputs[0].successors {
-            let pixels = match self.operators.get(&reader.node)? {
-                Operator::Convolution(conv) if conv.input.pixels == pixels => {
-                    found.push(reader.node);
-                    continue;
+        // Images with their pixels, and sums.
+        let mut tensors = vec![(node, Some(pixels))];
+        while let Some((node, pixels)) = tensors.pop() {
+            let outlet = OutletId::new(node, 0);
+            if self.outputs.contains(&outlet) {
+                return None;
+            }
+            for reader in &self.model.nodes[node].outputs[0].successors {
+                match (self.operators.get(&reader.node)?, pixels) {
+                    (Operator::Convolution(conv), _)
+                        if conv.input.pixels == pixels.unwrap_or(1) =>
+                    {
+                        found.push(reader.node);
+                    }
+                    (
+                        Operator::Reduce {
+                            reducer: Reducer::Sum,
+                            len,
+                            inner: 1,
+                            ..
+                        },
+                        Some(pixels),
+                    ) if *len == pixels && pixels > 1 => {
+                        tensors.push((reader.node, None));
+                    }
+                    (Operator::Reshape, None) => tensors.push((reader.node, None)),
+                    (Operator::Binary(Binary::Mul), None)
+                        if self.is_scaled_by(outlet, reader.node) =>
+                    {
+                        tensors.push((reader.node, None));
+                    }
+                    _ => return None,
                 }
-                Operator::Reduce {
-                    reducer: Reducer::Sum,
-                    len,
-                    inner: 1,
-                    ..
-                } if *len == pixels => 1,
-                Operator::Binary(Binary::Mul) if self.is_by_one_number(reader) => pixels,
-                Operator::Reshape if pixels == 1 => 1,
-                _ => return None,
-            };
-            found.extend(self.readers(reader.node, pixels)?);
+            }
         }
         Some(found)
     }
 
-    /// Whether an operand is joined with a single number to its right.
-    fn is_by_one_number(&self, operand: &InletId) -> bool {
-        let right = self.model.nodes[operand.node].inputs.get(1);
-        let fact = right.map(|right| &self.model.nodes[right.node].outputs[right.slot].fact);
-        operand.slot == 0
-            && fact
-                .and_then(constant)
-                .is_some_and(|number| number.len() == 1)
+    /// Whether a node does no more to the operand on its left than to multiply it with a number.
+    fn is_scaled_by(&self, left: OutletId, node: usize) -> bool {
+        let fact = |outlet: OutletId| &self.model.nodes[outlet.node].outputs[outlet.slot].fact;
+        let is_one_number =
+            |right: OutletId| constant(fact(right)).is_some_and(|number| number.len() == 1);
+        let same_shape = fact(left).shape == fact(OutletId::new(node, 0)).shape;
+        match self.model.nodes[node].inputs[..] {
+            [first, right] => first == left && same_shape && is_one_number(right),
+            _ => false,
+        }
     }
 }
 
@@ -141,11 +156,13 @@ impl Path {
     }
 
     fn keep(&self, alive: &[bool], chains: &mut BTreeMap<usize, Chain>) {
-        for (id, chain) in chains {
-            if self.makers.contains(id) {
+        for maker in &self.makers {
+            if let Some(chain) = chains.get_mut(maker) {
                 chain.keep_channels(alive);
             }
-            if self.users.contains(id) || chain.conv.depthwise && self.makers.contains(id) {
+        }
+        for reader in self.makers.iter().skip(1).chain(&self.users) {
+            if let Some(chain) = chains.get_mut(reader) {
                 chain.conv.keep_inputs(alive);
             }
         }

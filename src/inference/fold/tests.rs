@@ -294,6 +294,35 @@ proptest! {
     }
 
     #[test]
+    fn a_dead_number_of_a_vector_is_no_more_than_a_number(
+        (inputs, middle, outputs) in (1..20i64, 2..40i64, 1..20i64),
+        dead in 1..40usize,
+        is_scaled in any::<bool>(),
+        seed in any::<u32>(),
+    ) {
+        let mut w = numbers((inputs * middle) as usize, 1);
+        for row in w.chunks_mut(middle as usize) {
+            row.iter_mut().take(dead.min(middle as usize - 1)).for_each(|x| *x = 0.0);
+        }
+        let scale = if is_scaled { "Mul" } else { "Add" };
+        let onnx = model(
+            &[1, inputs],
+            vec![
+                node("MatMul", &["x", "w"], "first"),
+                node(scale, &["first", "half"], "scaled"),
+                node("MatMul", &["scaled", "u"], "z"),
+            ],
+            vec![
+                floats("w", &[inputs, middle], &w),
+                floats("half", &[1, 1], &[0.5]),
+                floats("u", &[middle, outputs], &numbers((middle * outputs) as usize, 2)),
+            ],
+            &["z"],
+        );
+        check(&onnx, &[1, inputs as usize], &numbers(inputs as usize, seed), &[]);
+    }
+
+    #[test]
     fn one_dimensional_convolutions_and_matrix_products(
         (inputs, outputs) in (1..40i64, 1..70i64),
         len in 1..40i64,
