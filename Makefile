@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check page-pictures bench bench-peers cross test-arm count-arm \
+.PHONY: help setup models build demo test check page-pictures bench bench-peers soak cross test-arm count-arm \
 	deb deb-arm deb-test machine-test train evaluate clean
 
 help: ## list the targets
@@ -29,6 +29,7 @@ test: models check ## everything that is checked, all tests included
 	@scripts/setup.sh --quiet --tests
 	python3 -m unittest discover -s tests/python
 	cargo test --workspace --locked
+	cargo run --locked --example soak -- --days 4 --visits 10
 	tests/page/run.sh $(TARGET)/debug/palmd
 	cross/test_kernels.sh
 	systemd/verify.sh
@@ -42,6 +43,9 @@ bench: build ## time a stage, allocator calls, memory
 bench-peers: models ## measure against other runtimes; writes docs/performance.md
 	cargo build --release --locked --bins --examples
 	@python3 benches/peers/measure.py
+
+soak: models ## a simulated month of people, faults and hostile readers; draws docs/soak.svg
+	cargo run --release --locked --example soak -- --svg docs/soak.svg
 
 cross: ## build for ARM, 64 and 32 bit (release)
 	cross/cargo.sh aarch64 build --release --locked

@@ -4,7 +4,6 @@
 //! `cargo run --example fleet -- --boards 500 --seconds 60 --svg docs/fleet.svg`
 
 use std::error::Error;
-use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +21,9 @@ use palmd::publish::{
 };
 use rumqttc::{AsyncClient, MqttOptions, Packet, QoS};
 use tokio::time::{Instant, interval, sleep, sleep_until};
+
+mod panels;
+use panels::Panel;
 
 #[derive(Parser)]
 struct Arguments {
@@ -351,76 +353,28 @@ fn report(arguments: &Arguments, seconds: &[Second], delays: &[f64]) {
 
 /// Panels below one another, one for each figure over time.
 fn svg(arguments: &Arguments, seconds: &[Second]) -> String {
-    const WIDTH: f64 = 640.0;
-    const HEIGHT: f64 = 90.0;
-    const LEFT: f64 = 130.0;
     type Figure = fn(&Second) -> f64;
-    let panels: [(&str, Figure); 5] = [
+    let figures: [(&str, Figure); 5] = [
         ("boards online", |s| s.online as f64),
         ("events a second", |s| s.arrived as f64),
         ("median delay, ms", |s| s.median_ms),
         ("broker, % of a core", |s| s.broker_cpu_percent),
         ("events lost, in all", |s| s.dropped as f64),
     ];
-    let step = WIDTH / seconds.len() as f64;
-    let mut text = String::new();
-    let mut line = |words: std::fmt::Arguments| writeln!(text, "{words}").expect("memory");
-    for (i, (name, figure)) in panels.iter().enumerate() {
-        let bottom = 30.0 + i as f64 * (HEIGHT + 30.0) + HEIGHT;
-        let values = seconds.iter().map(figure);
-        let most = values.clone().filter(|x| x.is_finite()).fold(1.0, f64::max);
-        let (from, width) = (
-            LEFT + arguments.seconds as f64 * step,
-            arguments.outage as f64 * step,
-        );
-        line(format_args!(
-            r##"<rect x="{from:.1}" y="{:.1}" width="{width:.1}" height="{HEIGHT}" fill="#f4c7c3"/>"##,
-            bottom - HEIGHT
-        ));
-        line(format_args!(
-            r#"<text x="{}" y="{:.1}" text-anchor="end">{name}</text>"#,
-            LEFT - 8.0,
-            bottom - HEIGHT / 2.0
-        ));
-        line(format_args!(
-            r#"<text x="{}" y="{:.1}" text-anchor="end">{most:.0}</text>"#,
-            LEFT - 8.0,
-            bottom - HEIGHT + 10.0
-        ));
-        line(format_args!(
-            r#"<text x="{}" y="{bottom:.1}" text-anchor="end">0</text>"#,
-            LEFT - 8.0
-        ));
-        line(format_args!(
-            r##"<path d="M{LEFT} {bottom:.1}H{}" stroke="#888"/>"##,
-            LEFT + WIDTH
-        ));
-        let (mut path, mut pen) = (String::new(), 'M');
-        for (second, value) in values.enumerate() {
-            if value.is_finite() {
-                let x = LEFT + (second as f64 + 0.5) * step;
-                let y = bottom - value / most * HEIGHT;
-                write!(path, "{pen}{x:.1} {y:.1}").expect("memory");
-                pen = 'L';
-            } else {
-                pen = 'M';
-            }
-        }
-        line(format_args!(
-            r##"<path d="{path}" fill="none" stroke="#1a7f5a" stroke-width="1.5"/>"##
-        ));
-    }
-    let height = 30.0 + panels.len() as f64 * (HEIGHT + 30.0) + 20.0;
-    let end = seconds.len();
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"{LEFT}\" y=\"18\" font-weight=\"bold\">{} boards, one broker; none while it is red</text>\n\
-         {text}<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{end} s</text>\n</svg>\n",
-        LEFT + WIDTH + 20.0,
-        arguments.boards,
-        LEFT + WIDTH,
-        height - 24.0,
+    let panels = figures.map(|(name, figure)| Panel {
+        name,
+        values: seconds.iter().map(figure).collect(),
+    });
+    let share = |second: u64| second as f64 / seconds.len() as f64;
+    let (from, to) = (arguments.seconds, arguments.seconds + arguments.outage);
+    panels::svg(
+        &format!(
+            "{} boards, one broker; none while it is red",
+            arguments.boards
+        ),
+        &panels,
+        &format!("{} s", seconds.len()),
+        Some((share(from), share(to))),
     )
 }
 
