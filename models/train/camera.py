@@ -98,7 +98,7 @@ def estimate(m, exact):
     gain = rng.triangular(min(low, 0.5), middle, max(high, 1.3), n)
     gain = np.where(rng.random(n) < 0.15, gain * rng.uniform(0, 0.3, n), gain)
     out[2] = exact[2] * row(gain) + error[:, 2] * size
-    out[2] *= row(rng.random(n) > 0.08)
+    out[2] *= row(rng.random(n) > 0.2)
     out[2] -= out[2, :1].copy()
 
     # Single poses that are wrong altogether, and poses that are missing: the daemon draws a line across.
@@ -112,7 +112,24 @@ def estimate(m, exact):
             b = min(a + rng.integers(2, 6), POSES - 1)
             w = (np.arange(a, b + 1) - a) / (b - a)
             out[:, :, a : b + 1, k] = out[:, :, a, k, None] * (1 - w) + out[:, :, b, k, None] * w
-    return lag(rng, out)
+    return ill_begun(m, lag(rng, out))
+
+
+def ill_begun(m, poses):
+    """The first pose of some hands that have only just been found lies somewhere beside the hand: what a palm detector gives, or
+    a frame of long ago."""
+    rng = m.rng
+    ill = np.flatnonzero((m.first > 0) & (rng.random(m.n) < 0.4))
+    first = poses[:2, :, m.first[ill], ill]
+    centre = first.mean(1, keepdims=True)
+    size = np.ptp(first, axis=1).max(0)
+    far = np.exp(rng.uniform(np.log(0.1), np.log(1.2), len(ill))) * size
+    angle = rng.uniform(-np.pi, np.pi, len(ill))
+    away = far * np.stack([np.cos(angle), np.sin(angle)])
+    growth = np.exp(rng.normal(0, 0.45, len(ill)))
+    wrong = rng.normal(0, 0.08, first.shape) * size
+    poses[:2, :, m.first[ill], ill] = centre + away[:, None] + (first - centre) * growth + wrong
+    return poses
 
 
 def lasting(white, memory):
