@@ -53,7 +53,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--windows", type=int, default=40_000, help="windows an epoch (default %(default)s)")
     p.add_argument("--epochs", type=int, default=13, help="epochs (default %(default)s)")
-    p.add_argument("--seed", type=int, default=1, help="seed of generator and weights (default %(default)s)")
+    p.add_argument("--seed", type=int, default=2, help="seed of generator and weights (default %(default)s)")
     p.add_argument("--threads", type=int, default=1, help="threads that train; one more process generates (default %(default)s)")
     p.add_argument("--start", type=pathlib.Path, metavar="FILE", help="weights to begin with (.pt of an earlier training)")
     p.add_argument("--rate", type=float, default=PEAK_RATE, help="highest learning rate (default %(default)s)")
