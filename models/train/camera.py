@@ -59,14 +59,19 @@ def project(m):
     return out
 
 
+def hand_length(exact):
+    """How long each hand looks (n,), whichever way it is turned."""
+    span = lambda a, b: np.sqrt(((exact[:2, a] - exact[:2, b]) ** 2).sum(0))
+    return np.maximum(span(0, 9), 1.4 * span(5, 17)).max(0) * np.float32(1.9)
+
+
 def estimate(m, exact):
     """The poses as an estimator reports them."""
     rng, n = m.rng, m.n
     row = lambda a: np.asarray(a, np.float32)
     up = exact[:2, 9] - exact[:2, 0]
     palm = np.sqrt((up * up).sum(0))
-    across = np.sqrt(((exact[:2, 5] - exact[:2, 17]) ** 2).sum(0))
-    size = np.maximum(palm, 1.4 * across).max(0) * np.float32(1.9)
+    size = hand_length(exact)
     up = up / np.maximum(palm, 1e-6)
     step = np.zeros((POSES, n), np.float32)
     step[1:] = np.sqrt(((exact[:2, 9, 1:] - exact[:2, 9, :-1]) ** 2).sum(0)) / np.maximum(size, 1e-6)

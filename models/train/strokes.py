@@ -6,9 +6,10 @@ makes one; such windows are not drawn, so that both labels mean what they say. A
 
 import numpy as np
 
+from camera import PALM, hand_length
 from motion import POSES, RATE_HZ
 
-PALM, TIPS = [0, 5, 9, 13, 17], [8, 12]
+TIPS = [8, 12]
 # A stroke is at least so long (hand lengths), and so quick (hand lengths a second); what is no stroke is less.
 SEEN, SEEN_SPEED = 0.45, 0.9
 LIKE, LIKE_SPEED = 0.75, 1.2
@@ -20,10 +21,7 @@ TAKES, KNOWN = range(3, 15), 7
 
 def track(exact):
     """Where each hand is in the picture (2, POSES, n), in its own lengths."""
-    palm = np.sqrt(((exact[:2, 9] - exact[:2, 0]) ** 2).sum(0))
-    across = np.sqrt(((exact[:2, 5] - exact[:2, 17]) ** 2).sum(0))
-    length = np.maximum(palm, 1.4 * across).max(0) * 1.9
-    return (0.5 * exact[:2, PALM].mean(1) + 0.5 * exact[:2, TIPS].mean(1)) / np.maximum(length, 1e-6)
+    return (0.5 * exact[:2, PALM].mean(1) + 0.5 * exact[:2, TIPS].mean(1)) / np.maximum(hand_length(exact), 1e-6)
 
 
 def is_seen(m, exact):

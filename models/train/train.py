@@ -1,7 +1,7 @@
 """Train the gesture classifier on synthetic windows and write `models/gestures.onnx`.
 
     python models/train/train.py [--windows N] [--epochs N] [--seed N] [--threads N] [-o FILE]
-    python models/train/train.py --start models/gestures.pt --rate 5e-4 --epochs 3 --takes FILE... -o mine.onnx
+    python models/train/train.py --start models/gestures.pt --rate 5e-4 --epochs 2 --takes FILE... -o mine.onnx
 
 The second one trains on from an earlier training, with takes of one's own people (`palmd record`) among the windows. What ships saw
 no takes.
