@@ -59,14 +59,19 @@ def project(m):
     return out
 
 
+def hand_length(exact):
+    """How long each hand looks (n,), whichever way it is turned."""
+    span = lambda a, b: np.sqrt(((exact[:2, a] - exact[:2, b]) ** 2).sum(0))
+    return np.maximum(span(0, 9), 1.4 * span(5, 17)).max(0) * np.float32(1.9)
+
+
 def estimate(m, exact):
     """The poses as an estimator reports them."""
     rng, n = m.rng, m.n
     row = lambda a: np.asarray(a, np.float32)
     up = exact[:2, 9] - exact[:2, 0]
     palm = np.sqrt((up * up).sum(0))
-    across = np.sqrt(((exact[:2, 5] - exact[:2, 17]) ** 2).sum(0))
-    size = np.maximum(palm, 1.4 * across).max(0) * np.float32(1.9)
+    size = hand_length(exact)
     up = up / np.maximum(palm, 1e-6)
     step = np.zeros((POSES, n), np.float32)
     step[1:] = np.sqrt(((exact[:2, 9, 1:] - exact[:2, 9, :-1]) ** 2).sum(0)) / np.maximum(size, 1e-6)
@@ -98,7 +103,7 @@ def estimate(m, exact):
     gain = rng.triangular(min(low, 0.5), middle, max(high, 1.3), n)
     gain = np.where(rng.random(n) < 0.15, gain * rng.uniform(0, 0.3, n), gain)
     out[2] = exact[2] * row(gain) + error[:, 2] * size
-    out[2] *= row(rng.random(n) > 0.08)
+    out[2] *= row(rng.random(n) > 0.2)
     out[2] -= out[2, :1].copy()
 
     # Single poses that are wrong altogether, and poses that are missing: the daemon draws a line across.
@@ -112,7 +117,24 @@ def estimate(m, exact):
             b = min(a + rng.integers(2, 6), POSES - 1)
             w = (np.arange(a, b + 1) - a) / (b - a)
             out[:, :, a : b + 1, k] = out[:, :, a, k, None] * (1 - w) + out[:, :, b, k, None] * w
-    return lag(rng, out)
+    return ill_begun(m, lag(rng, out))
+
+
+def ill_begun(m, poses):
+    """The first pose of some hands that have only just been found lies somewhere beside the hand: what a palm detector gives, or
+    a frame of long ago."""
+    rng = m.rng
+    ill = np.flatnonzero((m.first > 0) & (rng.random(m.n) < 0.4))
+    first = poses[:2, :, m.first[ill], ill]
+    centre = first.mean(1, keepdims=True)
+    size = np.ptp(first, axis=1).max(0)
+    far = np.exp(rng.uniform(np.log(0.1), np.log(1.2), len(ill))) * size
+    angle = rng.uniform(-np.pi, np.pi, len(ill))
+    away = far * np.stack([np.cos(angle), np.sin(angle)])
+    growth = np.exp(rng.normal(0, 0.45, len(ill)))
+    wrong = rng.normal(0, 0.08, first.shape) * size
+    poses[:2, :, m.first[ill], ill] = centre + away[:, None] + (first - centre) * growth + wrong
+    return poses
 
 
 def lasting(white, memory):

@@ -40,6 +40,7 @@ STRAIGHT, FOLDED = (2, 6, 4), (80, 100, 62)
 THUMB_OUT = (48, 18, 42, 14, 38, 12)
 THUMB_IN = (30, 34, -18, 42, -50, 30)
 THUMB_ALONG = (30, 15, 14, 12, 8, 10)
+THUMB_ROUND = (50, 22, 16, 28, -10, 24)
 THUMB_UP = (62, 12, 70, 8, 76, 4)
 
 
@@ -60,6 +61,8 @@ SHAPES = {
     "fist": shape(FOLDED, FOLDED, FOLDED, FOLDED, THUMB_IN, TOGETHER),
     "point": shape(STRAIGHT, FOLDED, FOLDED, FOLDED, THUMB_IN, TOGETHER),
     "loose-fist": shape((55, 82, 42), (66, 88, 48), (72, 92, 52), (74, 90, 50), (30, 30, 0, 34, -25, 28), TOGETHER),
+    # Fingers rolled in, knuckles hardly bent: how people's fists look from the front.
+    "rolled-fist": shape((24, 108, 66), (30, 110, 68), (34, 110, 68), (36, 106, 64), THUMB_ALONG, (6, 1, -4, -10)),
     "side-fist": shape((74, 94, 55), FOLDED, FOLDED, FOLDED, (26, 24, 10, 24, -8, 20), TOGETHER),
     "loose-point": shape((6, 12, 8), (62, 84, 44), (68, 88, 48), (70, 86, 46), (32, 28, 4, 34, -18, 28), TOGETHER),
     "thumb": shape(FOLDED, FOLDED, FOLDED, FOLDED, THUMB_UP, TOGETHER),

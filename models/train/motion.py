@@ -4,7 +4,7 @@ Time runs to the window's last pose at 0 s. A recipe fills a `Motion` of `n` han
 in hand lengths in the user's own view (x right, y up, z towards the user), angles in radians.
 
 A movement is labelled from its (near) completion until half a second after; then it is nobody's (not
-drawn) for another half second, then `none`. Whatever nuisance a label gets - arrival, carrying, sway, padding -
+drawn) for a while, then `none`. Whatever nuisance a label gets - arrival, carrying, sway, padding -
 every kind of `none` gets as well, or the nuisance itself becomes evidence.
 """
 
@@ -20,22 +20,24 @@ YAW, PITCH, ROLL = 0, 1, 2
 # The shapes of each label that is held, as people make them.
 HELD = {
     "open-palm": ["open-palm", "open-palm", "flat-palm", "loose-palm"],
-    "fist": ["fist", "fist", "loose-fist", "loose-fist", "side-fist"],
+    "fist": ["fist", "fist", "loose-fist", "loose-fist", "side-fist", "rolled-fist", "rolled-fist", "rolled-fist"],
     "point-up": ["point", "point", "loose-point"],
     "thumb-up": ["thumb"],
     "thumb-down": ["thumb"],
-    "victory": ["victory", "victory", "victory", "two-together"],
+    "victory": ["victory", "victory", "two-together"],
     "ok": ["ok"],
     "i-love-you": ["i-love-you"],
 }
 KNOWN = [names[0] for names in HELD.values()]
+# The labels whose shapes people stroke with.
+STROKED_WITH = {"open-palm", "fist", "point-up"}
 OTHER = [
     "relaxed", "half-curled", "call", "horns", "three", "three-thumb", "little", "middle",
     "claw", "hook", "cup", "pinched", "bunched", "gap", "wide-gap",
     "loose-pinched", "loose-gap",
 ]  # fmt: skip
-SWIPING = ["open-palm", "relaxed", "four", "half-curled", "point", "gun", "two-together", "fist", "cup", "hook"]
-SWIPING_SHARE = [0.19, 0.17, 0.07, 0.07, 0.21, 0.06, 0.05, 0.12, 0.03, 0.03]
+SWIPING = ["open-palm", "relaxed", "four", "half-curled", "point", "gun", "fist", "cup", "hook"]
+SWIPING_SHARE = [0.21, 0.17, 0.07, 0.07, 0.23, 0.06, 0.13, 0.03, 0.03]
 DIRECTIONS = {"swipe-left": 180.0, "swipe-right": 0.0, "swipe-up": 90.0, "swipe-down": -90.0}
 
 
@@ -52,6 +54,8 @@ class Motion:
         self.grow = np.zeros((n, POSES), np.float32)
         # Distance below the wrist of the point that rotations leave in place: 0 the wrist, 1.4 the elbow.
         self.pivot = rng.choice([0.0, 0.0, 0.5, 1.3], n) * rng.uniform(0.7, 1.2, n)
+        # Direction in degrees, start and end of a stroke that must be seen.
+        self.stroke = None
         # The first pose that is real; everything before repeats it.
         self.first = np.zeros(n, int)
         self.on_edge = np.zeros(n, bool)
@@ -134,10 +138,10 @@ def carry(m, p=0.45):
     m.turn += smooth(rng, n, 3, 0.2, 0.9) * wobble
 
 
-def face(m, roll=28, yaw=35, pitch=22, back=0.2):
+def face(m, roll=31, yaw=38, pitch=24, back=0.2):
     """Upright-ish towards the camera; some show the back of the hand. Degrees."""
     base = np.stack([m.normal(yaw), m.normal(pitch) - 6, m.normal(roll)], -1)
-    base = np.clip(base, [-64, -50, -58], [64, 45, 58])
+    base = np.clip(base, [-69, -54, -65], [69, 48, 65])
     base[m.chance(back), YAW] += 180
     m.turn += np.radians(base)[:, None]
 
@@ -194,8 +198,8 @@ def holds_known_shape(m):
     thumb_out = last[:, 18] > 12
     ok = (last[:, hand.TOUCH] > 0.6) & straight[:, 2] & straight[:, 3]
     point = straight[:, 0] & folded[:, 1:].all(1)
-    # Where a flat hand's thumb lies, the estimator can't tell.
-    palm = straight.all(1)
+    # Where a flat hand's thumb lies, the estimator can't tell, nor quite how straight it is.
+    palm = (bend < 62).all(1)
     victory = straight[:, :2].all(1) & folded[:, 2:].all(1)
     love = straight[:, 0] & straight[:, 3] & folded[:, 1] & folded[:, 2] & thumb_out
     fist = folded.all(1)
@@ -212,8 +216,9 @@ def holds_known_shape(m):
 # ---- held shapes ------------------------------------------------------------------------------------------
 
 
-def hold(rng, n, shapes, orient, sooner=0.35):
-    """A shape taken up some time ago, `sooner` of them a moment ago, and held, still or carried about."""
+def hold(rng, n, shapes, orient, sooner=0.35, stroked=-0.6):
+    """A shape taken up some time ago, `sooner` of them a moment ago, and held, still or carried about. A stroke made
+    with it was over by the time `stroked`."""
     m = Motion(rng, n)
     loose = m.uniform(3, 11)
     m.shape += (np.stack([SHAPES[s] for s in rng.choice(shapes, n)]) + noise_of_shape(m, loose))[:, None]
@@ -223,18 +228,18 @@ def hold(rng, n, shapes, orient, sooner=0.35):
     before = m.drawn_shapes(["relaxed", "half-curled", "open-palm", "fist", "point", "four", "cup"], [0.4, 0.2, 0.12, 0.12, 0.06, 0.05, 0.05])
     arrive(m, held, before)
     carry(m)
-    nudge(m)
+    nudge(m, stroked)
     sway(m)
     cut(m)
     return m
 
 
-def nudge(m, p=0.45):
-    """Strokes that are none, made with a shape held: small, slow or long past."""
-    kind = m.rng.choice(3, m.n)
+def nudge(m, stroked, p=0.45):
+    """Strokes that are none, made with a shape held: small, slow or over by the time `stroked`."""
+    kind = m.rng.choice(3, m.n, p=[0.3, 0.2, 0.5])
     duration = np.choose(kind, [m.uniform(0.3, 0.8), m.uniform(0.9, 2.0), m.uniform(0.3, 0.8)])
-    reach = np.choose(kind, [m.log_uniform(0.05, 0.43), m.uniform(0.15, 0.6) * duration, m.log_uniform(0.6, 2.5)])
-    end = np.choose(kind, [m.uniform(-1.2, 0.1), m.uniform(-0.6, 0.6), m.uniform(-1.8, -0.95)])
+    reach = np.choose(kind, [m.log_uniform(0.05, 0.38), m.uniform(0.15, 0.6) * duration, m.log_uniform(0.6, 2.5)])
+    end = np.choose(kind, [m.uniform(-1.2, 0.1), m.uniform(-0.6, 0.6), m.uniform(-1.8, stroked)])
     slow_stroke(m, m.uniform(-180, 180), m.chance(p) * reach, end - duration, duration)
 
 
@@ -247,6 +252,10 @@ def noise_of_shape(m, loose):
 
 def fist_orient(m):
     base = np.stack([m.uniform(-100, 100), m.uniform(-55, 40), np.clip(m.normal(30), -62, 62)], -1)
+    # The thumb lies across the fingers, along them, or bends around them; on a hand that leans over it would be a thumb up.
+    other = np.where(m.chance(0.5)[:, None], hand.THUMB_ALONG, hand.THUMB_ROUND)
+    part = (m.chance(0.6) & (np.abs(base[:, ROLL]) < 30)) * m.uniform(0, 1)
+    m.shape[..., hand.THUMB] += (part[:, None] * (other - m.shape[:, -1, hand.THUMB]))[:, None]
     base[m.chance(0.25), YAW] += 180
     m.turn += np.radians(base)[:, None]
 
@@ -311,7 +320,14 @@ def held(label):
         "thumb-down": thumbing(around(180, 45)),
     }.get(label, face)
     # An `ok` that was made a moment ago is a pinch.
-    return lambda rng, n: hold(rng, n, HELD[label], orient, 0.0 if label == "ok" else 0.35)
+    sooner = 0.0 if label == "ok" else 0.35
+    # However quickly other hands are carried, they show their shape.
+    stroked = -0.6 if label in STROKED_WITH else 0.2
+
+    def recipe(rng, n):
+        return hold(rng, n, HELD[label], orient, sooner, stroked)
+
+    return recipe
 
 
 def none_other_shape(rng, n):
@@ -482,26 +498,37 @@ def swiping(m, upright=0.65):
 
 def stroke(m, degrees, reach, start, duration, style=None):
     """Move `reach` hand lengths in the picture's direction `degrees` (0 right, 90 up): by the arm, the wrist
-    (fingers sweep about it), both, or the fingers alone."""
+    (fingers sweep about it), both, the fingers alone, or by turning the hand over."""
     rng, n = m.rng, m.n
-    style = rng.choice(4, n, p=[0.35, 0.18, 0.37, 0.1]) if style is None else style
+    style = rng.choice(5, n, p=[0.33, 0.14, 0.35, 0.06, 0.12]) if style is None else style
     w = progress(m, start, duration)[..., None]
     angle = np.radians(degrees)
+    sideways, upwards = np.cos(angle)[:, None], np.sin(angle)[:, None]
     along = np.stack([np.cos(angle), np.sin(angle), 0 * angle], -1)[:, None]
     across = np.stack([-np.sin(angle), np.cos(angle), 0 * angle], -1)[:, None]
-    by_arm = np.choose(style, [np.ones(n), m.uniform(0, 0.3), m.uniform(0.4, 0.9), m.uniform(0, 0.15)])
-    by_wrist = np.choose(style, [m.chance(0.5) * m.uniform(-0.1, 0.35), m.uniform(0.7, 1.1), m.uniform(0.2, 0.7), m.uniform(0.2, 0.6)])
+    by_arm = np.choose(style, [np.ones(n), m.uniform(0, 0.3), m.uniform(0.4, 0.9), m.uniform(0, 0.15), m.uniform(0.1, 0.7)])
+    by_wrist = np.choose(style, [m.chance(0.5) * m.uniform(-0.1, 0.35), m.uniform(0.7, 1.1), m.uniform(0.2, 0.7), m.uniform(0.2, 0.6), m.uniform(0, 0.3)])
     travel = reach * by_arm
     m.move += along * w * travel[:, None, None]
     arc = bump(start, duration)[..., None] * (travel * m.normal(0.14))[:, None, None]
     m.move += across * arc
     m.move[..., 2] += arc[..., 0] * m.normal(0.8)[:, None] + w[..., 0] * (travel * m.normal(0.45))[:, None]
-    # The fingers sweep: about the line of sight and the forearm for left and right, up and down by the wrist.
-    sweep = np.clip(reach * by_wrist, -0.3, 1.7)[:, None] * w[..., 0]
-    centred = sweep - 0.5 * sweep[:, -1:]
-    m.turn[..., ROLL] += -np.cos(angle)[:, None] * centred * m.uniform(0.5, 1.0)[:, None] * np.sign(np.cos(m.turn[..., ROLL]))
-    m.turn[..., YAW] += np.cos(angle)[:, None] * centred * m.uniform(-0.2, 0.7)[:, None]
-    m.turn[..., PITCH] += np.sin(angle)[:, None] * centred * m.uniform(0.5, 1.0)[:, None]
+    # The fingers sweep: about the line of sight and the forearm for left and right, up and down by the wrist. Some
+    # wrists are straight before they draw back for the stroke, or again after it.
+    took = m.uniform(0.25, 0.6)
+    straight = m.chance(0.5)[:, None] * (1 - blend(start - took, took))
+    again = m.chance(0.45)[:, None] * blend(start + duration + m.uniform(0.02, 0.5), m.uniform(0.3, 0.7))
+    centred = np.clip(reach * by_wrist, -0.3, 1.7)[:, None] * (w[..., 0] - 0.5 + 0.5 * straight - 0.5 * again)
+    m.turn[..., ROLL] += -sideways * centred * m.uniform(0.5, 1.0)[:, None] * np.sign(np.cos(m.turn[..., ROLL]))
+    m.turn[..., YAW] += sideways * centred * m.uniform(-0.3, 1.0)[:, None]
+    m.turn[..., PITCH] += upwards * centred * m.uniform(0.5, 1.0)[:, None]
+    # Turned over: fingers that stood up come to hang, or the palm turns to the side.
+    over = style == 4
+    base = np.stack([m.normal(0.7), m.normal(0.25), m.normal(0.45)], -1)
+    m.turn[over] += (base[:, None] - m.turn[:, -1:])[over]
+    by = over[:, None] * m.uniform(1.1, 2.8)[:, None] * (1 - 0.8 * again)
+    m.turn[..., PITCH] -= np.abs(upwards) * by * np.where(upwards < 0, w[..., 0], 1 - w[..., 0])
+    m.turn[..., YAW] += sideways * by * 0.6 * m.sign()[:, None] * (w[..., 0] - m.uniform(0.2, 0.8)[:, None])
     # Up and down strokes of a hand whose fingers lie sideways, or hang, still move the fingertips that way.
     fingers = np.where(style == 3, m.uniform(25, 55), m.chance(0.3) * m.normal(14))
     m.shape[..., hand.MCP] += (-np.sin(angle) * fingers)[:, None, None] * (w - 0.5)
@@ -517,11 +544,11 @@ def progress(m, start, duration):
     return (1 - even) * bell + even * u
 
 
-def timing(m, slowest=0.95, quickest=0.26, nearest=0.6, farthest=3.7):
-    """Duration and reach of people's strokes: 1.2 to 8 hand lengths a second."""
+def timing(m, slowest=1.1, quickest=0.2, nearest=0.5, farthest=3.7):
+    """Duration and reach of people's strokes: 1.1 to 8 hand lengths a second."""
     duration = m.uniform(quickest, slowest)
     reach = m.log_uniform(nearest, farthest)
-    reach = np.clip(reach, 1.2 * duration, 8.0 * duration)
+    reach = np.clip(reach, 1.1 * duration, 8.0 * duration)
     return duration, np.maximum(reach, nearest)
 
 
@@ -538,9 +565,10 @@ def swipe(label):
         swiping(m)
         degrees = DIRECTIONS[label] + np.clip(m.normal(11), -24, 24)
         duration, reach = timing(m)
-        end = m.uniform(-0.52, 0.05)
+        end = m.uniform(-0.47, 0.05)
         start = end - duration
         stroke(m, degrees, reach, start, duration)
+        m.stroke = (DIRECTIONS[label], start, end)
         about_stroke(m, degrees, reach, start, end)
         morph(m)
         restless_fingers(m)
@@ -595,19 +623,19 @@ def none_swipe(kind):
             reach = m.uniform(0.15, 0.6) * duration
             end = m.uniform(-0.6, 0.6)
         elif kind == "small":
-            reach = m.log_uniform(0.06, 0.36)
+            reach = m.log_uniform(0.06, 0.34)
         elif kind == "slanting":
             degrees = rng.choice([45.0, 135.0, -45.0, -135.0], n) + m.uniform(-5, 5)
         elif kind == "begun":
             end = duration * m.uniform(0.68, 1.1)
         elif kind in ("past", "returned"):
-            end = m.uniform(-1.7, -0.98)
+            end = m.uniform(-1.7, -0.75)
         start = end - duration
         stroke(m, degrees, reach, start, duration, np.zeros(n, int) if kind in ("slow", "small") else None)
         if kind == "returned":
             pause = m.uniform(0.0, 0.3)
             back = reach * m.uniform(0.6, 1.1)
-            took = np.clip(back / m.uniform(0.7, 1.5), 0.45, 1.5)
+            took = np.clip(back / m.uniform(0.6, 1.0), 0.45, 1.7)
             # It has only just come back.
             took = np.maximum(took, -0.35 - end - pause)
             stroke(m, degrees + 180 + m.normal(15), back, end + pause, took)
@@ -1026,6 +1054,8 @@ def none_rotate(rng, n):
     about = rng.choice(3, n, p=[0.4, 0.15, 0.45])
     by = m.sign() * m.uniform(0.35, 2.4)
     by = np.where(about == ROLL, np.clip(by, -1.7, 1.7), by)
+    # A hand that is quickly turned over, up or down, makes a stroke.
+    by = np.where(about == PITCH, np.clip(by, -0.8, 0.8), by)
     m.pivot = np.where(about == ROLL, -m.uniform(0.0, 0.6), m.pivot)
     # The grip changes on the way, but thumb and index don't meet.
     other = m.drawn_shapes(["relaxed", "half-curled", "gap", "loose-gap", "wide-gap", "claw", "cup"])[:, None]
@@ -1040,8 +1070,9 @@ def none_rotate(rng, n):
 
 
 # Every label and kind of `none` with its share of the windows.
-RECIPES = [(label, label, held(label), 1.6 if label == "thumb-down" else 1.0) for label in HELD]
-RECIPES += [(label, label, swipe(label), 1.5 if label == "swipe-down" else 1.3) for label in DIRECTIONS]
+OFTENER = {"open-palm": 1.6, "fist": 1.5, "victory": 1.25, "thumb-down": 1.6, "swipe-up": 1.15, "swipe-down": 1.15}
+RECIPES = [(label, label, held(label), OFTENER.get(label, 1.0)) for label in HELD]
+RECIPES += [(label, label, swipe(label), 1.3 * OFTENER.get(label, 1.0)) for label in DIRECTIONS]
 RECIPES += [
     ("wave", "wave", wave, 1.0),
     ("push", "push", push, 0.9),
@@ -1076,17 +1107,19 @@ NONE = [
     ("let-go", none_let_go, 0.9),
     ("wag", none_wag, 0.9),
     ("passing", none_passing, 0.5),
-    ("entering", none_entering, 0.6),
-    ("leaving", none_leaving, 0.5),
+    ("entering", none_entering, 0.3),
+    ("leaving", none_leaving, 0.4),
     ("reach", none_reach, 0.4),
     ("push-not", none_push, 0.6),
     ("arc", none_arc, 1.0),
     ("circle-begun", none_circle_begun, 1.2),
     ("grip", none_grip, 0.65),
     ("opening", none_opening, 0.45),
-    ("rotate", none_rotate, 1.8),
+    ("rotate", none_rotate, 2.3),
 ]
 RECIPES += [("none", kind, recipe, 0.75 * share) for kind, recipe, share in NONE]
 # Kinds that hold a known shape the wrong way, or not yet.
 WRONGLY_HELD = {"wrong-thumb", "just-formed"}
+# Kinds in which a stroke may be seen that is none: of several, on its way back, of a circle, or of a hand that comes or goes.
+STROKING = {"swipe-returned", "wag", "circle-begun", "entering", "leaving", "glitch"}
 KINDS = [kind for _, kind, _, _ in RECIPES]

@@ -13,9 +13,10 @@ try:
     import numpy as np
 
     import generator
+    import strokes
     import takes
     from labels import LABELS
-    from motion import KINDS
+    from motion import KINDS, POSES, TIME, Motion
 except ImportError:
     np = None
 
@@ -41,6 +42,40 @@ class Generator(unittest.TestCase):
             steps = np.diff(palm, axis=1)
             fastest = steps[np.arange(len(steps)), np.abs(steps).argmax(1)]
             self.assertGreater((np.sign(fastest) == sign).mean(), 0.7, label)
+
+
+@unittest.skipIf(np is None, "numpy is not installed")
+class Strokes(unittest.TestCase):
+    def moved(self, lengths, took, end=-0.1, degrees=0.0):
+        """A hand that moves so many of its lengths, in so many seconds."""
+        hand = np.zeros((3, 21, POSES, 1))
+        # One unit is the hand's length: wrist to middle knuckle is 1 / 1.9 of it.
+        hand[1, [5, 9, 13, 17]] = -1 / 1.9
+        hand[1, [8, 12]] = -1
+        far = lengths * np.clip((TIME - end) / took + 1, 0, 1)
+        hand[0] += far[:, None] * np.cos(np.radians(degrees))
+        hand[1] -= far[:, None] * np.sin(np.radians(degrees))
+        return hand
+
+    def test_a_stroke_is_seen_that_goes_its_way_far_and_quickly_enough(self):
+        m = Motion(np.random.default_rng(1), 1)
+        for lengths, took, degrees, seen in ((1.2, 0.5, 0, True), (1.2, 0.5, 90, False), (0.4, 0.3, 0, False), (0.7, 1.5, 0, False)):
+            m.stroke = (0.0, np.array([-0.1 - took]), np.array([-0.1]))
+            exact = self.moved(lengths, took, degrees=degrees)
+            self.assertEqual(strokes.is_seen(m, exact).tolist(), [seen], (lengths, took, degrees))
+
+    def test_what_looks_like_a_stroke_is_straight_quick_and_has_just_been(self):
+        for lengths, took, end, degrees, like in (
+            (1.2, 0.5, -0.1, 180, True),
+            (1.2, 0.5, -0.1, 45, False),
+            (1.2, 0.5, -1.0, 180, False),
+            (1.2, 1.6, -0.1, 180, False),
+            (0.5, 0.3, -0.1, 180, False),
+        ):
+            exact = self.moved(lengths, took, end, degrees)
+            self.assertEqual(strokes.is_like_one(exact).tolist(), [like], (lengths, took, end, degrees))
+        there_and_back = self.moved(1.2, 0.3, -0.5) - self.moved(1.2, 0.3, -0.2) + self.moved(0, 1)
+        self.assertEqual(strokes.is_like_one(there_and_back).tolist(), [True], "either way by itself is one")
 
 
 @unittest.skipIf(np is None, "numpy is not installed")
