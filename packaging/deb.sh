@@ -32,12 +32,13 @@ fi
 version=$(dpkg-parsechangelog -l packaging/changelog -S Version)
 crate=$(sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q}' Cargo.toml)
 [ "${version%-*}" = "$crate" ] || fail "packaging/changelog is at $version, Cargo.toml at $crate: add an entry to the former"
-SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l packaging/changelog -S Timestamp)
-export SOURCE_DATE_EPOCH
 
 package=$place/release/package # what the assets in Cargo.toml name
 rm -rf "$package"
 $cargo run --quiet --release --locked --example manual -- "$package"
 packaging/licences.py "$target" > "$package/licences"
 gzip -9n "$package"/man/*.1 "$package/licences"
+# Not before: build scripts that know it would have their crates built anew.
+SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l packaging/changelog -S Timestamp)
+export SOURCE_DATE_EPOCH
 $cargo deb $variant --quiet --no-build --locked --deb-version "$version" --output "$top/debian/"

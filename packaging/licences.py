@@ -10,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-# These ask for their text to be passed on at most, which this file does.
+# These ask at most for their text to be passed on, for where the unchanged source is (MPL-2.0), which this
+# file does, and for a sentence in the documentation (IJG), which stands in NOTICE.
 HARMLESS = {
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "MIT", "MIT-0",
-    "Unicode-3.0", "Unicode-DFS-2016", "Unlicense", "Zlib",
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "IJG", "ISC", "MIT", "MIT-0",
+    "MPL-2.0", "Unicode-3.0", "Unicode-DFS-2016", "Unlicense", "Zlib",
 }
 TEXT = re.compile(r"(licen[cs]e|copying|notice|copyright|unlicense)", re.IGNORECASE)
 
@@ -66,7 +67,9 @@ def main():
         if not allowed(expression):
             fail(f"{name} is under {expression or 'no licence that it names'}: may it be passed on with palmd?")
         authors = ", ".join(re.sub(r"\s*<.*?>", "", author) for author in package["authors"])
-        print(f"{name}: {expression}" + (f" ({authors})" if authors else ""))
+        credit = f" ({authors})" if authors else ""
+        source = f", {package['repository']}" if package["repository"] else ""
+        print(f"{name}: {expression}{credit}{source}")
         for path in sorted(Path(package["manifest_path"]).parent.iterdir()):
             if path.is_file() and TEXT.match(path.name):
                 text = path.read_text(errors="replace").strip()

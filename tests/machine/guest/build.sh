@@ -21,6 +21,20 @@ trap 'rm -rf "$work"' EXIT
 chmod 755 "$work" # mmdebstrap may run as another user
 mkdir -p "$folder"
 
+# The other architecture's programs run by qemu-user. A kernel that doesn't know that is told so,
+# for as long as it takes.
+if [ "$arch" = arm64 ] && [ "$(uname -m)" != aarch64 ]; then
+    formats=/proc/sys/fs/binfmt_misc
+    [ -e $formats/register ] || mount -t binfmt_misc none $formats
+    if [ ! -e $formats/qemu-aarch64 ]; then
+        magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+        mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+        # F: the emulator is opened now, and works in a chroot that hasn't got it
+        printf %s ":qemu-aarch64:M::$magic:$mask:$(command -v qemu-aarch64-static):F" >$formats/register
+        trap 'echo -1 >$formats/qemu-aarch64; rm -rf "$work"' EXIT
+    fi
+fi
+
 # The kernel's packages are unpacked, not installed: that would make an initrd of 30 MB under
 # emulation. The lists of packages are the guest's, the programs the host's, and so is kbuild.
 cat >"$work/unpack-kernel" <<'S'
@@ -40,7 +54,7 @@ S
 host=$(dpkg --print-architecture)
 architectures=$arch
 [ "$arch" = "$host" ] || architectures+=,$host
-ARCH=$arch HOST=$host mmdebstrap --quiet --variant=minbase --architectures="$architectures" \
+ARCH=$arch HOST=$host mmdebstrap --quiet --variant=minbase --architectures="$architectures" --skip=check/qemu \
     --include=systemd,systemd-sysv,dbus,udev,kmod,procps,v4l-utils,strace \
     --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
     --customize-hook="sh '$work/unpack-kernel' \"\$1\"" \

@@ -1,9 +1,8 @@
 # Another program has the camera: said once; it is taken when that one ends.
 plug
-v4l2-ctl -d /dev/video0 --stream-mmap >/dev/null 2>&1 &
+v4l2-ctl -d /dev/video0 --stream-mmap 2>streamed &
 other=$!
-busy() { v4l2-ctl -d /dev/video0 --stream-mmap --stream-count=1 2>&1 | grep -q busy; }
-eventually busy
+eventually has '<' streamed # it says so for each frame
 watch /dev/video0
 eventually has '"phase":"lost"' events
 running

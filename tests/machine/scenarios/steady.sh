@@ -3,6 +3,7 @@
 echo "health.summary-interval = '1s'" >>config
 echo "camera.format = 'NV12'" >>config
 plug_grabber
+inject percentage_of_dropped_buffers 90 # of 60 a second; an emulated minute of all takes a quarter of an hour
 show /share/clips/still.NV12 NV12
 watch /dev/video0
 watching 1
@@ -25,6 +26,7 @@ sleep 60
 after=$(faults)
 kill $tracer
 leave
+more_frames $((seen + 200)) || fail "there were only $(($(frames) - seen)) frames"
 equal 'page faults' "$after" "$before"
 equal 'calls for memory' "$(cat calls)" ''
 echo "figure: $(($(frames) - seen)) frames without a call for memory or a page fault"
