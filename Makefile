@@ -33,6 +33,7 @@ test: models check ## everything that is checked, all tests included
 	tests/page/run.sh $(TARGET)/debug/palmd
 	cross/test_kernels.sh
 	systemd/verify.sh
+	tests/machine/ci.sh
 
 page-pictures: build ## the page's pictures in docs/, by its test
 	tests/page/run.sh $(TARGET)/release/palmd --pictures
@@ -72,9 +73,12 @@ deb-test: deb ## install, upgrade, serve, remove and purge the package in a Debi
 	packaging/try.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
 	packaging/serve.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
 
-machine-test: deb ## run it in a virtual machine with a camera
+machine-test: deb ## run the packages in virtual machines with a camera, on a PC and on ARM
 	cargo build --release --locked --example synthetic
 	tests/machine/run.sh --deb $(TARGET)/debian/palmd_*_amd64.deb
+	cross/cargo.sh aarch64 build --release --locked
+	packaging/deb.sh aarch64
+	tests/machine/run.sh --arch arm64 --deb $(TARGET)/debian/palmd_*_arm64.deb
 
 train: setup ## train the gesture classifier anew; writes docs/model-card.md
 	python3 -m venv models/.cache/train
