@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::clock::{Clock, SystemClock};
+
 /// The service manager that started palmd. Where there is none, nobody is told.
 #[derive(Debug)]
 pub struct ServiceManager {
@@ -34,10 +36,9 @@ impl ServiceManager {
 
     /// palmd takes over another configuration; [`ready`](Self::ready) ends that.
     pub fn reloading(&self) {
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&[NotifyState::Reloading]),
-        }
+        // sd-notify's own `monotonic_usec_now` overflows on 32 bits, 36 minutes after the machine's start.
+        let now = SystemClock.now().as_micros() as i128;
+        tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(now)]);
     }
 
     /// What `systemctl status` shows. Told only when it changes.

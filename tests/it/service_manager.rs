@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use palmd::clock::{Clock, SystemClock};
 use tempfile::TempDir;
 
 /// palmd with a configuration of its own, and what it tells its service manager.
@@ -24,7 +25,7 @@ impl Service {
         socket.set_read_timeout(patience).expect("a time-out");
         std::fs::write(config_path(folder.path()), config).expect("a configuration");
         let palmd = super::palmd()
-            .args(["run", "--source", "synthetic:wait 300s", "--config"])
+            .args(["run", "--source", &super::watched("wait 300s"), "--config"])
             .arg(config_path(folder.path()))
             .env("NOTIFY_SOCKET", &address)
             .env("WATCHDOG_USEC", "100000")
@@ -40,14 +41,14 @@ impl Service {
         }
     }
 
-    /// Waits until `words` have been told.
-    fn told(&self, words: &str) {
+    /// Waits until `words` have been told, and returns the whole message.
+    fn told(&self, words: &str) -> String {
         let mut message = [0; 512];
         loop {
             let length = self.socket.recv(&mut message).expect("a message");
             let message = String::from_utf8_lossy(&message[..length]);
             if message.lines().any(|line| line.starts_with(words)) {
-                return;
+                return message.into_owned();
             }
         }
     }
@@ -101,9 +102,20 @@ fn at_a_hangup_a_configuration_that_can_work_is_taken_over() {
     service.told("READY=1");
     let config = config_path(service.folder.path());
     std::fs::write(&config, "[pose]\nhands = 2\n").expect("a configuration");
+    let before = SystemClock.now().as_micros();
     service.signal("-HUP");
-    service.told("RELOADING=1");
+    let reloading = service.told("RELOADING=1");
+    // A service manager takes this for an answer only if it is newer than its order.
+    let at = reloading
+        .lines()
+        .find_map(|l| l.strip_prefix("MONOTONIC_USEC="));
+    let at: u128 = at.expect("a time").parse().expect("microseconds");
+    assert!(
+        (before..=SystemClock.now().as_micros()).contains(&at),
+        "{reloading}"
+    );
     service.told("READY=1");
+    service.told("WATCHDOG=1");
     let log = service.stop();
     assert!(
         log.iter().any(|line| line.contains("read again")),
