@@ -76,6 +76,8 @@ struct School {
     folder: PathBuf,
     classifier: Classifier,
     fingerprint: Fingerprint,
+    /// Made for the first gesture that has takes.
+    background: Option<Background>,
 }
 
 impl Learn {
@@ -94,6 +96,7 @@ impl Learn {
             folder,
             classifier,
             fingerprint,
+            background: None,
         };
         if self.list {
             return school.list();
@@ -106,11 +109,10 @@ impl Learn {
             let message = format_args!("{:?} is named twice", names[twice]);
             return Err(Failure::new(USAGE, message));
         }
-        let background = Background::of(&mut school.classifier)?;
         let mut refused = None;
         for name in &names {
             // Others are learned all the same.
-            if let Err(failure) = self.learn(&mut school, name, &background)
+            if let Err(failure) = self.learn(&mut school, name)
                 && let Some(earlier) = refused.replace(failure)
             {
                 last_words(&earlier.message.unwrap_or_default());
@@ -119,12 +121,7 @@ impl Learn {
         refused.map_or(Ok(()), Err)
     }
 
-    fn learn(
-        &self,
-        school: &mut School,
-        name: &str,
-        background: &Background,
-    ) -> Result<(), Failure> {
+    fn learn(&self, school: &mut School, name: &str) -> Result<(), Failure> {
         check_name(name)?;
         let read = Takes::read(&school.folder, name)?;
         if read.torn {
@@ -136,6 +133,10 @@ impl Learn {
         let others = school.others(name)?;
         let kind = self.kind.map(Kind::from);
         let classifier = &mut school.classifier;
+        let background = match &mut school.background {
+            Some(background) => background,
+            none => none.insert(Background::of(classifier)?),
+        };
         let lesson = Lesson::learn(name, kind, &read.takes, classifier, &others, background)?;
         let mut out = Output::create(None)?;
         out.bytes(lesson.to_string().as_bytes())?;
