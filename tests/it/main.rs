@@ -31,11 +31,33 @@ use std::process::Command;
 #[global_allocator]
 static ALLOCATOR: palmd::health::CountingAllocator = palmd::health::CountingAllocator;
 
-/// The program, under the emulator that the tests run under, if any (`cross/cargo.sh` says which).
+/// The emulator that the tests run under, if any, with its arguments (`cross/cargo.sh` says which).
+fn emulator() -> Option<String> {
+    std::env::var("PALMD_TEST_RUNNER").ok()
+}
+
+/// Of what a test repeats it does one in so many: under an emulator a network takes a hundred
+/// times as long.
+fn one_in() -> usize {
+    if emulator().is_some() { 13 } else { 1 }
+}
+
+/// A script as a source that is watched until a signal comes. An emulator gets its frames so
+/// seldom that it is done with one by then; palmd would not wait for a round that takes seconds.
+fn watched(script: &str) -> String {
+    let rate = if emulator().is_some() {
+        "fps 0.01; "
+    } else {
+        ""
+    };
+    format!("synthetic:{rate}{script}")
+}
+
+/// The program, under the emulator, if any.
 fn palmd() -> Command {
-    let runner = std::env::var("PALMD_TEST_RUNNER").unwrap_or_default();
+    let emulator = emulator().unwrap_or_default();
     let program = env!("CARGO_BIN_EXE_palmd");
-    let mut words = runner.split_whitespace().chain([program]);
+    let mut words = emulator.split_whitespace().chain([program]);
     let mut palmd = Command::new(words.next().expect("one word at least"));
     palmd.args(words);
     palmd

@@ -36,7 +36,7 @@ fn events_reach_a_reader_of_the_socket_and_a_signal_takes_it_away() {
         .args([
             "run",
             "--source",
-            "synthetic:repeat 100 { open-palm 1s; hide 1s }",
+            &super::watched("repeat 100 { open-palm 1s; hide 1s }"),
             "--config",
         ])
         .arg(&config)

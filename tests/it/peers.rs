@@ -107,7 +107,9 @@ fn compare_clip(media: &Path, models: &Path, name: &str, model: ModelSize) -> Ag
     let (mut seen, mut both, mut none, mut extra, mut mirrored) = (0, 0, 0, 0, 0);
     let mut errors = Vec::new();
     let mut compared = 0;
-    for (i, (picture, peers)) in frames(&clip).zip(&peer.track1).enumerate() {
+    let wanted = peer.track1.len().div_ceil(super::one_in());
+    let pictures = frames(&clip).zip(&peer.track1).take(wanted);
+    for (i, (picture, peers)) in pictures.enumerate() {
         compared += 1;
         let hand = find(&mut tracker, picture, i);
         let Some(peer_hand) = peers.first() else {
@@ -140,11 +142,7 @@ fn compare_clip(media: &Path, models: &Path, name: &str, model: ModelSize) -> Ag
             errors.push(dx.hypot(dy) / diagonal);
         }
     }
-    assert_eq!(
-        compared,
-        peer.track1.len(),
-        "{name} was not read to its end"
-    );
+    assert_eq!(compared, wanted, "{name} was not read to its end");
 
     errors.sort_by(f32::total_cmp);
     let quantile = |q: f32| {
@@ -171,13 +169,14 @@ fn clips_agree_with_mediapipe() {
     let Some((media, models)) = media_and_models() else {
         return;
     };
-    for name in [
+    let clips = [
         "tfjs__asl_hand_25fps",
         "coderenko__hand",
         "prasad9__okay",
         "lujunwang__hand",
         "hainda__H-5",
-    ] {
+    ];
+    for name in clips.into_iter().step_by(super::one_in()) {
         for (model, slack) in [(ModelSize::Full, 1.0), (ModelSize::Lite, 2.0)] {
             let a = compare_clip(&media, &models, name, model);
             assert!(a.recall >= 1.0 - 0.02 * slack, "{name} {model:?} {a:?}");
@@ -209,7 +208,7 @@ fn pictures_with_a_hand_are_told_from_those_without() {
     let peer: BTreeMap<String, PeerPicture> = serde_json::from_str(&peer).unwrap();
     let mut tracker = raw_poses(&models, ModelSize::Full);
     let (mut seen, mut both) = (0, 0);
-    for (name, hands) in peer {
+    for (name, hands) in peer.into_iter().step_by(super::one_in()) {
         let picture = fs::read(media.join("pictures").join(&name)).unwrap();
         tracker.forget();
         let hand = find(&mut tracker, &picture, 0);

@@ -59,7 +59,7 @@ fn a_hand_is_found_soon_although_few_frames_are_searched() {
     };
     let mut every_frame = load(SearchParams::default());
     let mut live = load(config::Pose::default().search());
-    for scene in SCENES {
+    for scene in SCENES.into_iter().step_by(super::one_in()) {
         let script = Script::parse(scene).expect("a script");
         let truth = Synthetic::new(script);
         let in_view = |seq: &u64| !truth.poses_at(truth.frame_time(*seq)).hands.is_empty();
@@ -102,10 +102,11 @@ fn a_second_hand_is_found_soon_although_few_frames_are_searched() {
     let Some(models) = super::hand_models_folder() else {
         return;
     };
-    for (search, frames) in [
-        (SearchParams::default(), 15),
+    let searches = [
         (config::Pose::default().search(), 8),
-    ] {
+        (SearchParams::default(), 15),
+    ];
+    for (search, frames) in searches.into_iter().step_by(super::one_in()) {
         let params = PoseParams {
             hands: 2,
             search,

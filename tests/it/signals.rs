@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 /// Runs a script that would take minutes at its own pace and returns after its first event.
 fn started() -> (std::process::Child, BufReader<std::process::ChildStdout>) {
     let mut palmd = super::palmd()
-        .args(["run", "--source", "synthetic:wait 300s"])
+        .args(["run", "--source", &super::watched("wait 300s")])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

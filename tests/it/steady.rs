@@ -20,10 +20,24 @@ use palmd::window::{Grid, GridParams, Window};
 
 const SIZE: (u32, u32) = (320, 240);
 
-/// The hand is in view for this many frames, and then away for a few: it comes and goes for as
-/// long as the film is played.
-const SEEN: usize = 30;
-const HIDDEN: usize = 6;
+/// Of the film; an emulator gets no more than the grid's poses.
+fn frames_a_second() -> usize {
+    if super::emulator().is_some() { 15 } else { 30 }
+}
+
+/// The hand is in view for a second, and then away for a moment: it comes and goes for as long as
+/// the film is played.
+fn in_view() -> usize {
+    frames_a_second()
+}
+
+fn away() -> usize {
+    frames_a_second() / 5
+}
+
+/// Windows in a round of the film: its poses on the grid, but the first ones of a hand are no
+/// window yet.
+const WINDOWS: usize = 15 - 8;
 
 /// Rounds of the film before anything is counted.
 const WARM_UP: usize = 1;
@@ -50,6 +64,7 @@ impl Meter {
 
 /// Pictures of the hand in the format YUYV, handed out again and again like a camera's.
 struct Film {
+    fps: u32,
     pictures: Vec<Vec<u8>>,
     rounds: usize,
     next: usize,
@@ -61,14 +76,16 @@ struct Film {
 impl Film {
     fn new(rounds: usize, meter: &Arc<Mutex<Meter>>) -> Self {
         let (width, height) = SIZE;
-        let script = format!("size {width}x{height}; fist 3s");
+        let fps = frames_a_second();
+        let script = format!("size {width}x{height}; fps {fps}; fist 3s");
         let mut hand = Synthetic::new(Script::parse(&script).expect("a script"));
-        let held = 30..30 + SEEN as u64;
-        let mut pictures: Vec<_> = held.map(|i| yuyv(hand.draw(i))).collect();
+        let held = (fps..fps + in_view()).map(|i| yuyv(hand.draw(i as u64)));
+        let mut pictures: Vec<_> = held.collect();
         let nothing = Script::parse(&format!("size {width}x{height}; hide 1s"));
         let mut nothing = Synthetic::new(nothing.expect("a script"));
-        pictures.extend((0..HIDDEN as u64).map(|i| yuyv(nothing.draw(i))));
+        pictures.extend((0..away() as u64).map(|i| yuyv(nothing.draw(i))));
         Self {
+            fps: fps as u32,
             pictures,
             rounds: WARM_UP + rounds,
             next: 0,
@@ -116,7 +133,7 @@ impl Source for Film {
             planes: [&self.pictures[i % self.pictures.len()], &[], &[]],
             strides: [width * 2, 0, 0],
         };
-        let t = Duration::from_secs(i as u64) / 30;
+        let t = Duration::from_secs(i as u64) / self.fps;
         Ok(Next::Frame(Frame::borrowed(image, i as u64, t)))
     }
 
@@ -124,7 +141,7 @@ impl Source for Film {
         SourceInfo {
             name: "film".into(),
             size: SIZE,
-            fps: 30.0,
+            fps: self.fps as f32,
             format: "YUYV".into(),
             live: false,
             stills: false,
@@ -214,7 +231,7 @@ fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
         grid: Grid::new(GridParams::default()),
         scorer: Metered {
             classifier: Classifier::load(&gestures, None).expect("the classifier"),
-            warm_up: (SEEN / 4 * WARM_UP) as u64,
+            warm_up: (WINDOWS * WARM_UP) as u64,
             fault,
             meter: Arc::clone(&classifier),
         },
@@ -252,14 +269,6 @@ fn run(models: &Path, rounds: usize, classify: Classify, fault: bool) -> Run {
     }
 }
 
-/// Frames and windows in a round of the film: the grid has half as many poses as there are
-/// frames, and the first ones of a hand are no window yet.
-fn enough(rounds: usize) -> (u64, u64) {
-    let frames = rounds * (SEEN + HIDDEN);
-    let windows = rounds * (SEEN / 2 - 8);
-    (frames as u64, windows as u64)
-}
-
 fn asks_nobody(rounds: usize, classify: Classify, pooled: bool) {
     let Some(models) = super::hand_models_folder() else {
         return;
@@ -273,9 +282,14 @@ fn asks_nobody(rounds: usize, classify: Classify, pooled: bool) {
             seen = runs();
         }
     }
-    let (frames, windows) = enough(rounds);
-    assert!(seen.vision.times > frames, "{:?}", seen.vision);
-    assert!(seen.classifier.times > windows, "{:?}", seen.classifier);
+    let frames = rounds * (in_view() + away());
+    let windows = rounds * WINDOWS;
+    assert!(seen.vision.times > frames as u64, "{:?}", seen.vision);
+    assert!(
+        seen.classifier.times > windows as u64,
+        "{:?}",
+        seen.classifier
+    );
     assert!(seen.gestures > 0 && seen.watched);
     for (thread, meter) in [("vision", seen.vision), ("classifier", seen.classifier)] {
         let calls = meter.calls;

@@ -200,7 +200,7 @@ fn classify(path: &Path) -> (Vec<Vec<f32>>, AllocatorCalls) {
     let work = move || {
         let mut scores = vec![Vec::with_capacity(GESTURES); windows.len()];
         let mut before = thread_calls();
-        for i in 0..WINDOWS + WARM_UP {
+        for i in 0..WINDOWS / super::one_in() + WARM_UP {
             if i == WARM_UP {
                 before = thread_calls();
             }

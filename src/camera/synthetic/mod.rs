@@ -85,7 +85,7 @@ impl Synthetic {
     /// With another rate than the script's, in frames a second.
     #[must_use]
     pub fn with_fps(mut self, fps: f32) -> Self {
-        self.script.view.fps = fps.clamp(1.0, 240.0);
+        self.script.view.fps = fps.clamp(0.01, 240.0);
         Self::new(self.script)
     }
 

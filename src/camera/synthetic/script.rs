@@ -379,7 +379,7 @@ impl<'a> Parser<'a> {
             "lamp" => self.look = self.look.with_lamp(number(first, "deg", -180.0, 180.0)?),
             "background" => self.look.background = whole(first, 0, 5)? as u8,
             "noise" => self.look.noise = number(first, "", 0.0, 0.3)?,
-            "fps" => self.view.fps = number(first, "", 1.0, 240.0)?,
+            "fps" => self.view.fps = number(first, "", 0.01, 240.0)?,
             "fov" => self.view.fov_degrees = number(first, "deg", 20.0, 120.0)?,
             "pitch" => self.view.pitch_degrees = number(first, "deg", -60.0, 60.0)?,
             "roll" => self.view.roll_degrees = number(first, "deg", -180.0, 180.0)?,
