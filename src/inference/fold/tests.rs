@@ -286,11 +286,11 @@ proptest! {
         let shape = [1, inputs as usize, height as usize, width as usize];
         let folding = check(&onnx, &shape, &numbers(shape.iter().product(), seed), &[]);
         let certain = kinds.iter().filter(|kind| **kind == 1 || **kind == 3).count();
-        if certain < kinds.len() {
+        // Constants may be zero as well; and something is always computed.
+        if kinds.contains(&0) {
             prop_assert!(folding.dead_channels >= certain);
-            prop_assert!(folding.dead_channels < kinds.len());
         }
-        prop_assert!(certain > 0 || folding.dead_channels == 0 || kinds.contains(&2));
+        prop_assert!(folding.dead_channels < kinds.len());
     }
 
     #[test]
