@@ -103,9 +103,9 @@ mod tests {
     #[test]
     fn touching_new_memory_is_a_page_fault() {
         let before = thread_page_faults();
-        let block = vec![1u8; 64 << 20];
+        let block = std::hint::black_box(vec![1u8; 64 << 20]);
         let after = thread_page_faults();
-        assert!(block.len() > 1);
+        drop(block);
         assert!(after.minor > before.minor, "{before:?} {after:?}");
         assert!(process_page_faults().minor >= after.minor);
     }
