@@ -56,7 +56,7 @@ build=''
 if "$top/cross/setup.sh" >/dev/null; then
     "$top/cross/cargo.sh" aarch64 build --quiet --locked --bins --profile machine &
     build=$!
-    trap 'kill $build 2>/dev/null' EXIT
+    trap 'kill $build 2>/dev/null || true' EXIT
 fi
 synthetic=$target/debug/examples/synthetic
 "$here/run.sh" --limit 25m --palmd "$target/debug/palmd" --synthetic "$synthetic" "${scenarios[@]}"
