@@ -39,8 +39,7 @@ def measure(palmd, settings):
     score, seen, frames, sizes = Score(), 0, 0, []
     for hand in HANDS:
         # The settings come last, so that they hold.
-        seed = hand.split("; ")[-1]
-        script = f"size {WIDTH}x{HEIGHT}; fps 15; {seed}; {camera_first(hand, settings)}; {GESTURES}"
+        script = f"size {WIDTH}x{HEIGHT}; fps 15; {hand}; {settings}; {GESTURES}"
         with tempfile.TemporaryDirectory() as folder:
             source, truth = pathlib.Path(folder) / "script.txt", pathlib.Path(folder) / "truth.json"
             source.write_text(script)
@@ -52,12 +51,6 @@ def measure(palmd, settings):
                 seen += 1
                 sizes.append(size_px(line["hands"][0]["landmarks"]))
     return 100 * seen / frames, statistics.median(sizes) if sizes else None, score
-
-
-def camera_first(hand, settings):
-    of_camera = [s for s in settings.split("; ") if s.split()[0] in ("roll", "pitch")]
-    others = [s for s in settings.split("; ") if s not in of_camera]
-    return "; ".join(of_camera + hand.split("; ")[:-1] + others)
 
 
 def size_px(landmarks):

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The picture is the drawn hand. Only the region of a hand is sampled, so that with raw formats a
-//! frame costs the same whatever its size; a JPEG must be decoded first.
+//! frame costs little more if it is larger; a JPEG must be decoded first.
 
 use std::error::Error;
 use std::path::Path;

@@ -124,17 +124,18 @@ impl Kiosk {
         let (width, height) = SIZE;
         let script = Script::parse(&format!("size {width}x{height}; fps {FPS}; {VISIT}"))?;
         let mut hand = Synthetic::new(script);
+        let visits = arguments.visits.max(1);
         Ok(Self {
             pictures: (0..hand.frames())
                 .map(|seq| hand.draw(seq).to_vec())
                 .collect(),
             chance: Chance(arguments.seed),
-            visits: arguments.visits.max(1),
+            visits,
             doing: Doing::Quiet { until: QUIET_FRAME },
             seq: 0,
             t: Duration::ZERO,
-            // A little more, in which the last day is looked at.
-            end: DAY * u32::try_from(arguments.days)? + DAY / 4,
+            // A little more, in which somebody comes and the last day is looked at.
+            end: DAY * u32::try_from(arguments.days)? + 3 * DAY / u32::try_from(visits)?,
             stats: SourceStats::default(),
             day: Arc::default(),
             faults: Arc::default(),
@@ -376,6 +377,7 @@ fn soak(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         recognizer: RecognizerParams::default(),
         summary_interval: Duration::from_secs(3600),
     };
+    let outputs = outputs(folder.path(), http, broker_port)?;
     let metrics = Arc::<Metrics>::default();
     let control = Arc::<Control>::default();
     let done = AtomicBool::new(false);
@@ -389,7 +391,6 @@ fn soak(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
                 visit_output(&mut chance, folder.path(), http);
             }
         });
-        let outputs = outputs(folder.path(), http, broker_port)?;
         let ended = daemon::run(stations, &options, outputs, &metrics, &control, |event| {
             let day = today.load(SeqCst);
             if day as usize > samples.len() {
@@ -405,7 +406,7 @@ fn soak(arguments: &Arguments) -> Result<Vec<Sample>, Box<dyn Error>> {
         done.store(true, SeqCst);
         // So that it isn't waited for.
         let _ = TcpStream::connect(("127.0.0.1", broker_port));
-        Ok::<_, Box<dyn Error>>(ended?)
+        ended
     })?;
     Ok(samples)
 }
@@ -440,7 +441,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let began = Instant::now();
     let samples = soak(&arguments)?;
-    let last = samples.last().ok_or("nobody came")?;
+    let last = match samples.last() {
+        Some(last) if last.day >= arguments.days && samples.len() >= 4 => last,
+        _ => return Err(format!("it ended after {} days, or was blind", samples.len()).into()),
+    };
     println!(
         "{} days in {:.1} minutes: {} faults, {} gestures, {} lost, {} allocator calls of the hot threads",
         last.day,

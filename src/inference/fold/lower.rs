@@ -544,6 +544,7 @@ impl<'a> Lowering<'a> {
                     let pixels = image.pixels;
                     let step = Plain::Global { global, pixels };
                     let image = ImageShape { pixels: 1, ..image };
+                    // Where channels were pruned, the shapes that dense tensors go by are too large.
                     let is_pruned = image.channels < len;
                     let len = if is_pruned { image.chunked_len() } else { len };
                     let buffer = self.builder.layer(name, 0, step, &[chunks], len);

@@ -13,7 +13,6 @@ use tract_onnx::tract_core::ops::nn::{
 };
 use tract_onnx::tract_hir::internal::*;
 
-use super::prune::kept;
 use crate::inference::prelu::PRelu;
 use palmd_kernels::{Axis, Binary, Divisor, ImageShape, Pool, PoolKind, Reducer, Unary};
 
@@ -106,6 +105,12 @@ impl Convolution {
         }
         self.input.channels = alive.iter().filter(|alive| **alive).count();
     }
+}
+
+/// The items of the channels that are alive.
+pub fn kept<T: Copy>(items: &[T], alive: &[bool]) -> Vec<T> {
+    let kept = items.iter().zip(alive).filter(|(_, alive)| **alive);
+    kept.map(|(item, _)| *item).collect()
 }
 
 impl Operator {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tract_onnx::tract_hir::internal::*;
 
 use super::lower::Chain;
-use super::operator::{Convolution, Operator, constant};
+use super::operator::{Convolution, Operator, constant, kept};
 use palmd_kernels::{Activation, AlignedBox, Binary, Reducer};
 
 /// Takes the dead channels out of the convolutions of `chains`, whose nodes are all of one group
@@ -223,10 +223,4 @@ impl Chain {
         }
         self.conv.keep_outputs(alive);
     }
-}
-
-/// The items of the channels that are alive.
-pub fn kept<T: Copy>(items: &[T], alive: &[bool]) -> Vec<T> {
-    let kept = items.iter().zip(alive).filter(|(_, alive)| **alive);
-    kept.map(|(item, _)| *item).collect()
 }
