@@ -93,7 +93,8 @@ pub enum DaemonError {
     Panicked(&'static str),
 }
 
-/// Runs the stations until the source ends or `control` says stop.
+/// Runs the stations until the source ends or `control` says stop. Returns the source, as open as
+/// it was, for whoever goes on with it.
 ///
 /// The calling thread publishes: it calls `seen` with each event and gives it to the `outputs`.
 /// Neither camera trouble nor that of an output ends the daemon.
@@ -107,7 +108,7 @@ pub fn run<S: Score + Send + 'static>(
     metrics: &Arc<Metrics>,
     control: &Arc<Control>,
     seen: impl FnMut(&Event),
-) -> Result<(), DaemonError> {
+) -> Result<Box<dyn Source>, DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -144,7 +145,7 @@ pub fn run<S: Score + Send + 'static>(
             let work = move || {
                 let seen = vision.run(|item| recognizer.push(&item, |e| gesture_events.send(e)));
                 recognizer.all_left(|e| gesture_events.send(e));
-                seen
+                seen.map(|()| vision.source)
             };
             (running.spawn("vision", work)?, None)
         }
@@ -164,9 +165,10 @@ pub fn run<S: Score + Send + 'static>(
             })?;
             // The producer ends with the vision thread, and so does the classifier's work.
             let work = move || {
-                vision.run(|item| {
+                let seen = vision.run(|item| {
                     producer.push(item);
-                })
+                });
+                seen.map(|()| vision.source)
             };
             (running.spawn("vision", work)?, Some(classifier))
         }
@@ -196,8 +198,7 @@ pub fn run<S: Score + Send + 'static>(
             .join()
             .map_err(|_| DaemonError::Panicked("classifier"))?;
     }
-    seen?;
-    Ok(())
+    Ok(seen?)
 }
 
 /// The daemon's threads that still run.

@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import argparse
 import array
+import functools
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -82,10 +85,29 @@ def checked(command: list, what: str, **options) -> str:
     return done.stdout
 
 
+@functools.cache
+def emulators() -> Path:
+    """The folder of emulators that load plugins: Debian 12's. Those of Debian 13 and of the backports are linked
+    statically and can't; beside them Debian 12's are unpacked into the cache."""
+    installed = Path(shutil.which("qemu-aarch64") or fail("qemu-aarch64 is not there")).parent
+    unpacked = CACHE / "qemu-user"
+    for folder in (installed, unpacked / "usr/bin"):
+        if (folder / "qemu-aarch64").exists() and "-plugin" in checked([folder / "qemu-aarch64", "-help"], "qemu-aarch64"):
+            return folder
+    known = checked(["apt-cache", "madison", "qemu-user"], "apt-cache")
+    version = next((version for version in re.findall(r"\| +(\S+) +\|", known) if version.startswith("1:7.2")), None)
+    if version is None:
+        fail("the qemu-user that is installed can't load plugins, and apt doesn't know that of Debian 12, which can")
+    packages = unpacked / "packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    checked([ROOT / "cross/fetch.sh", "amd64", f"qemu-user={version}"], "fetching qemu-user", cwd=packages)
+    for package in packages.iterdir():
+        checked(["dpkg", "-x", package, unpacked], "dpkg")
+    return unpacked / "usr/bin"
+
+
 def plugin() -> Path:
-    """The plugin that counts, built for the emulator that is installed."""
-    if "-plugin" not in checked(["qemu-aarch64", "-help"], "qemu-aarch64"):
-        fail("this qemu-user can't load plugins: Debian 12's can, that of Debian 13 and of bookworm-backports is linked statically")
+    """The plugin that counts."""
     library = CACHE / "count-plugin.so"
     checked(["cc", "-O2", "-Wall", "-shared", "-fPIC", "-o", library, HERE / "plugin.c"], "compiling the plugin")
     return library
@@ -136,7 +158,7 @@ def instructions(board: Board, guest: list, environment: dict[str, object] | Non
     result = CACHE / "count.txt"
     result.unlink(missing_ok=True)
     variables = [argument for name, value in (environment or {}).items() for argument in ("-E", f"{name}={value}")]
-    emulator = [board.emulator, "-cpu", board.core, "-L", disguise(board), "-plugin", CACHE / "count-plugin.so"]
+    emulator = [emulators() / board.emulator, "-cpu", board.core, "-L", disguise(board), "-plugin", CACHE / "count-plugin.so"]
     command = [*map(str, emulator), *variables, *map(str, guest)]
     done = subprocess.run(command, env={**os.environ, "COUNT_FILE": str(result)}, capture_output=True, text=True)
     if done.returncode != 0:
@@ -204,6 +226,7 @@ def main():
 
     checked([ROOT / "cross/setup.sh"], "cross/setup.sh")
     CACHE.mkdir(parents=True, exist_ok=True)
+    emulators()
     plugin()
     work = CACHE / "count"
     work.mkdir(exist_ok=True)

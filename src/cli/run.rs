@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use palmd::camera::Source;
 use palmd::config::Config;
 use palmd::control::Control;
 use palmd::daemon::{self, Classify, Options, Stations};
 use palmd::gesture::Event;
 use palmd::gesture::learned::Taught;
-use palmd::health::{Metrics, ServiceManager, Snapshot};
+use palmd::health::{CameraState, Metrics, ServiceManager, Snapshot};
 use palmd::memory;
 use palmd::publish;
 
@@ -122,10 +123,17 @@ impl PlayArgs {
         mut seen: impl FnMut(&Event),
     ) -> Result<Snapshot, Failure> {
         loop {
-            let counted = self.play_one(pipeline, &signals.control, &mut seen)?;
-            match signals.renewed() {
-                Some(renewed) => pipeline = renewed,
-                None => return Ok(counted),
+            let camera = pipeline.config.camera.clone();
+            let metrics = Arc::new(Metrics::default());
+            let source = self.play_one(pipeline, &metrics, &signals.control, &mut seen)?;
+            pipeline = match signals.renewed() {
+                Some(renewed) => renewed,
+                None => return Ok(metrics.snapshot()),
+            };
+            // One that streams goes on, unless it is to be another.
+            let streams = metrics.camera.state() == CameraState::Streaming;
+            if streams && pipeline.config.camera == camera {
+                pipeline.stations.source = source;
             }
             log::info!("the configuration was read again");
             ServiceManager::from_env().reloading();
@@ -135,9 +143,10 @@ impl PlayArgs {
     fn play_one(
         &self,
         Pipeline { config, stations }: Pipeline,
+        metrics: &Arc<Metrics>,
         control: &Arc<Control>,
         seen: impl FnMut(&Event),
-    ) -> Result<Snapshot, Failure> {
+    ) -> Result<Box<dyn Source>, Failure> {
         let info = stations.source.info();
         memory::trim();
         if config.memory.lock {
@@ -152,7 +161,6 @@ impl PlayArgs {
             recognizer: stations::recognizer_params(&config, &stations.scorer),
             summary_interval: config.health.summary_interval,
         };
-        let metrics = Arc::new(Metrics::default());
         let mut outputs = config.outputs.clone();
         if let Some(format) = self.format {
             outputs.stdout.format = match format {
@@ -162,9 +170,8 @@ impl PlayArgs {
         }
         log::info!("watching {}", info.name);
         let outputs = outputs.outputs(&options.recognizer.rules);
-        daemon::run(stations, &options, outputs, &metrics, control, seen)?;
-        let counted = metrics.snapshot();
-        log::debug!("{counted}");
-        Ok(counted)
+        let source = daemon::run(stations, &options, outputs, metrics, control, seen)?;
+        log::debug!("{}", metrics.snapshot());
+        Ok(source)
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// The node that `interposed_camera.c` serves.
-const NODE: &str = "/dev/video63";
+pub const NODE: &str = "/dev/video63";
 
 /// A preloaded library of the tests' architecture (`cross/cargo.sh` names the compiler).
-fn library(folder: &Path) -> std::path::PathBuf {
+pub fn library(folder: &Path) -> std::path::PathBuf {
     let library = folder.join("camera.so");
     let compiler = std::env::var("PALMD_TEST_CC").unwrap_or_else(|_| "cc".into());
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/interposed_camera.c");

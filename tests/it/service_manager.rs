@@ -9,6 +9,8 @@ use std::time::Duration;
 use palmd::clock::{Clock, SystemClock};
 use tempfile::TempDir;
 
+use super::interposed;
+
 /// palmd with a configuration of its own, and what it tells its service manager.
 struct Service {
     folder: TempDir,
@@ -18,14 +20,20 @@ struct Service {
 
 impl Service {
     fn start(config: &str) -> Self {
+        Self::start_on(&super::watched("wait 300s"), config, |_| {})
+    }
+
+    fn start_on(source: &str, config: &str, changed: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let address = folder.path().join("notify");
         let socket = UnixDatagram::bind(&address).expect("a socket");
         let patience = Some(Duration::from_secs(120));
         socket.set_read_timeout(patience).expect("a time-out");
         std::fs::write(config_path(folder.path()), config).expect("a configuration");
-        let palmd = super::palmd()
-            .args(["run", "--source", &super::watched("wait 300s"), "--config"])
+        let mut palmd = super::palmd();
+        changed(&mut palmd);
+        let palmd = palmd
+            .args(["run", "--source", source, "--config"])
             .arg(config_path(folder.path()))
             .env("NOTIFY_SOCKET", &address)
             .env("WATCHDOG_USEC", "100000")
@@ -121,6 +129,29 @@ fn at_a_hangup_a_configuration_that_can_work_is_taken_over() {
         log.iter().any(|line| line.contains("read again")),
         "{log:?}"
     );
+}
+
+#[test]
+fn at_a_hangup_a_camera_stays_open_unless_it_is_to_be_another() {
+    if super::hand_models_folder().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let library = interposed::library(folder.path());
+    let service = Service::start_on(interposed::NODE, "", |palmd| {
+        palmd.env("LD_PRELOAD", library);
+    });
+    service.told("STATUS=Watching");
+    for config in ["[pose]\nhands = 2\n", "[camera]\nmirrored = true\n"] {
+        std::fs::write(config_path(service.folder.path()), config).expect("a configuration");
+        service.signal("-HUP");
+        service.told("RELOADING=1");
+        service.told("STATUS=Watching");
+    }
+    let log = service.stop();
+    let said = |words: &str| log.iter().filter(|line| line.contains(words)).count();
+    assert_eq!(said("read again"), 2, "{log:?}");
+    assert_eq!(said("(Interposed camera): YUYV"), 2, "{log:?}");
 }
 
 #[test]

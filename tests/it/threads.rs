@@ -50,7 +50,8 @@ fn a_classifier_that_panics_ends_the_daemon_with_an_error() {
         &Arc::new(Metrics::default()),
         &Arc::new(Control::default()),
         |_| {},
-    );
+    )
+    .map(drop);
     assert!(
         matches!(ended, Err(DaemonError::Panicked("classifier"))),
         "{ended:?}"

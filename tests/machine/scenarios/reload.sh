@@ -1,12 +1,17 @@
-# SIGHUP: a configuration that can work is taken over by the same process, another one is refused.
+# SIGHUP: a configuration that can work is taken over by the same process, which opens the camera anew
+# only if its keys have changed; another one is refused.
 plug
 start_service
 eventually status_is 'Watching'
 first=$(main_pid)
 
-echo "camera.format = 'YUYV'" >>/etc/palmd/palmd.toml
+echo "pose.hands = 2" >>/etc/palmd/palmd.toml
 systemctl reload palmd
 eventually journal_has 'the configuration was read again'
+eventually status_is 'Watching'
+
+echo "camera.format = 'YUYV'" >>/etc/palmd/palmd.toml
+systemctl reload palmd
 eventually journal_has 'camera /dev/video0 (vivid): YUYV'
 eventually status_is 'Watching'
 
@@ -14,4 +19,5 @@ echo "camera.format = 'YUVY'" >/etc/palmd/palmd.toml
 systemctl reload palmd
 eventually journal_has '`camera.format` is "YUVY".*going on with the configuration as it was'
 equal 'the process' "$(main_pid)" "$first"
+equal 'times that the camera was opened' "$(journal | grep -c 'camera /dev/video0 (vivid)')" 2
 shows ActiveState active
