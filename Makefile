@@ -75,10 +75,12 @@ deb-test: deb ## install, upgrade, serve, remove and purge the package in a Debi
 
 machine-test: deb ## run the packages in virtual machines with a camera, on a PC and on ARM
 	cargo build --release --locked --example synthetic
-	tests/machine/run.sh --deb $(TARGET)/debian/palmd_*_amd64.deb
 	cross/cargo.sh aarch64 build --release --locked
 	packaging/deb.sh aarch64
-	tests/machine/run.sh --arch arm64 --deb $(TARGET)/debian/palmd_*_arm64.deb
+	$(MAKE) --no-print-directory -j2 machine-test-amd64 machine-test-arm64
+
+machine-test-%:
+	tests/machine/run.sh --arch $* --deb $(TARGET)/debian/palmd_*_$*.deb
 
 train: setup ## train the gesture classifier anew; writes docs/model-card.md
 	python3 -m venv models/.cache/train

@@ -83,6 +83,7 @@ pub fn pose_params(config: &Config) -> PoseParams {
         hands: p.hands,
         detection_threshold: p.detection_threshold,
         presence_threshold: p.presence_threshold,
+        max_gap: config.window.max_gap,
         smoothing: p.smoothing.then(OneEuroParams::default),
         search: SearchParams {
             second_hand_interval: p.second_hand_interval,

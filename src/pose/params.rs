@@ -1,5 +1,7 @@
 //! How hands are looked for and followed.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{OneEuroParams, SearchParams};
@@ -42,6 +44,8 @@ pub struct PoseParams {
     pub detection_threshold: f32,
     /// Confidence from which on a hand is still there, 0..1.
     pub presence_threshold: f32,
+    /// A hand that is found again near by within so long is the same hand.
+    pub max_gap: Duration,
     /// Smooths landmarks over time, or leaves them raw.
     pub smoothing: Option<OneEuroParams>,
     /// Which frames are searched for palms.
@@ -59,6 +63,7 @@ impl Default for PoseParams {
             hands: 1,
             detection_threshold: 0.5,
             presence_threshold: 0.5,
+            max_gap: Duration::from_millis(250),
             smoothing: Some(OneEuroParams::default()),
             search: SearchParams::default(),
             mirrored: false,

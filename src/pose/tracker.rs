@@ -15,16 +15,25 @@ use crate::inference::{InferenceError, ModelError, Network, Team};
 /// Regions that overlap more than this are of the same hand.
 const SAME_HAND_OVERLAP: f32 = 0.5;
 
+/// A hand that was lost is found again within so many sides of its region, ...
+const REACH: f32 = 2.0;
+
+/// ... which has become neither larger nor smaller by more than this.
+const MOST_GROWTH: f32 = 1.6;
+
 /// Finds the hands of each frame and follows them, as MediaPipe's hand tracking graph does.
 ///
 /// A followed hand is looked for where its landmarks were in the frame before. Palms are looked
 /// for only while there are fewer hands than allowed, and as often as [`PoseParams::search`] says.
+/// One that is found near where a hand was lost within [`PoseParams::max_gap`] is that hand.
 #[derive(Debug)]
 pub struct PoseTracker {
     params: PoseParams,
     detector: PalmDetector,
     landmark_net: LandmarkNet,
     tracks: heapless::Vec<Track, MAX_HANDS>,
+    /// Those that were lost a moment ago, and may be found again.
+    lost: heapless::Vec<Track, MAX_HANDS>,
     next_track: u32,
     search: Search,
     poses: FramePoses,
@@ -38,6 +47,8 @@ struct Track {
     number: u32,
     /// Where the hand will be in the next frame.
     region: Region,
+    /// When it was last seen.
+    seen: Duration,
     landmark_filter: OneEuro,
     world_filter: OneEuro,
 }
@@ -64,6 +75,7 @@ impl PoseTracker {
             detector: PalmDetector::load(&model("palm_detection"), &team)?,
             landmark_net: LandmarkNet::load(&model("hand_landmark"), &team)?,
             tracks: heapless::Vec::new(),
+            lost: heapless::Vec::new(),
             next_track: 0,
             search: Search::new(params.search, params.hands),
             poses: FramePoses {
@@ -102,13 +114,19 @@ impl PoseTracker {
         }
         for Candidate { region, track } in candidates {
             let Some(hand) = self.look(image, &region)? else {
+                if let Some(track) = track {
+                    self.lose(track);
+                }
                 continue;
             };
             let next = Region::from_landmarks(&hand.points_px.map(|[x, y, _]| [x, y]));
             // One hand may be seen from two regions: the track that is older keeps it.
             if next.is_valid() && !self.tracks.iter().any(|t| is_same_hand(&t.region, &next)) {
-                let mut track = track.unwrap_or_else(|| self.begin_track(next));
+                let mut track = track
+                    .or_else(|| self.find_again(&next))
+                    .unwrap_or_else(|| self.begin_track(next));
                 track.region = next;
+                track.seen = frame.t;
                 let pose = self.pose(&mut track, &hand);
                 // There are no more candidates than hands.
                 let _ = self.poses.hands.push(pose);
@@ -122,6 +140,7 @@ impl PoseTracker {
     /// nothing to do with each other.
     pub fn forget(&mut self) {
         self.tracks.clear();
+        self.lost.clear();
         self.search.forget();
     }
 
@@ -207,11 +226,41 @@ impl PoseTracker {
         Ok(hand.filter(|hand| hand.presence > self.params.presence_threshold))
     }
 
+    fn lose(&mut self, track: Track) {
+        if self.lost.is_full() {
+            self.lost.remove(0);
+        }
+        // There is room now.
+        let _ = self.lost.push(track);
+    }
+
+    /// The track of a hand that was lost near `region` a moment ago: a quick stroke leaves the place
+    /// where it is looked for, and blurs.
+    fn find_again(&mut self, region: &Region) -> Option<Track> {
+        let (now, max_gap) = (self.poses.t, self.params.max_gap);
+        self.lost
+            .retain(|track| now.saturating_sub(track.seen) <= max_gap);
+        let distance = |track: &Track| {
+            let [x, y] = track.region.center_px;
+            (region.center_px[0] - x).hypot(region.center_px[1] - y)
+        };
+        let may_be = |track: &Track| {
+            let before = track.region.side_px;
+            let growth = region.side_px / before;
+            distance(track) < REACH * before && (1.0 / MOST_GROWTH..MOST_GROWTH).contains(&growth)
+        };
+        let near = (0..self.lost.len()).filter(|&i| may_be(&self.lost[i]));
+        let nearest =
+            near.min_by(|&a, &b| distance(&self.lost[a]).total_cmp(&distance(&self.lost[b])))?;
+        Some(self.lost.remove(nearest))
+    }
+
     fn begin_track(&mut self, region: Region) -> Track {
         self.next_track += 1;
         Track {
             number: self.next_track,
             region,
+            seen: self.poses.t,
             landmark_filter: OneEuro::default(),
             world_filter: OneEuro::default(),
         }
@@ -405,10 +454,43 @@ mod tests {
         // The better palm is the left one, and there is no hand: the other isn't looked at.
         assert_eq!(scene.see(false, true), NONE);
         assert!(scene.searched());
+        // It comes back soon, or too late to be the same.
+        assert_eq!(scene.see(true, true), [1]);
+        for _ in 0..6 {
+            assert_eq!(scene.see(false, true), NONE);
+        }
+        assert_eq!(scene.see(true, true), [1]);
+        for _ in 0..7 {
+            assert_eq!(scene.see(false, true), NONE);
+        }
         assert_eq!(scene.see(true, true), [2]);
         scene.tracker.forget();
         assert_eq!(scene.see(true, true), [3]);
         assert!(scene.searched());
+    }
+
+    #[test]
+    fn a_hand_is_found_again_only_near_by_and_of_its_size() {
+        let networks = networks("Identity", 1.0);
+        let mut tracker = PoseTracker::load(networks.path(), PoseParams::default()).unwrap();
+        let at = |x: f32, side_px: f32| Region {
+            center_px: [x, 100.0],
+            side_px,
+            rotation: 0.0,
+        };
+        let track = tracker.begin_track(at(100.0, 80.0));
+        tracker.lose(track);
+        for other in [at(270.0, 80.0), at(100.0, 140.0), at(100.0, 45.0)] {
+            assert!(tracker.find_again(&other).is_none(), "{other:?}");
+        }
+        // Of two the nearer one.
+        let track = tracker.begin_track(at(180.0, 80.0));
+        tracker.lose(track);
+        let numbers = [170.0, 170.0, 170.0].map(|x| {
+            let found = tracker.find_again(&at(x, 90.0));
+            found.map(|track| track.number)
+        });
+        assert_eq!(numbers, [Some(2), Some(1), None]);
     }
 
     #[test]
@@ -429,7 +511,9 @@ mod tests {
             assert_eq!(scene.see(true, true), [1, 2]);
             assert!(!scene.searched());
         }
-        assert_eq!(scene.see(true, false), [2]);
+        for _ in 0..8 {
+            assert_eq!(scene.see(true, false), [2]);
+        }
         let found = (0..4).map(|_| scene.see(true, true)).last();
         assert_eq!(found.unwrap(), [2, 3]);
     }

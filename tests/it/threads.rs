@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use palmd::camera::Paced;
 use palmd::camera::synthetic::{Script, Synthetic};
-use palmd::clock::SystemClock;
 use palmd::control::Control;
 use palmd::daemon::{self, Classify, DaemonError, Options, Stations};
 use palmd::gesture::{RecognizerParams, Score, ScoreError};
@@ -33,7 +31,7 @@ fn a_classifier_that_panics_ends_the_daemon_with_an_error() {
     };
     let script = Script::parse("wait 1h").expect("a script");
     let stations = Stations {
-        source: Box::new(Paced::new(Synthetic::new(script), Arc::new(SystemClock))),
+        source: Box::new(Synthetic::new(script)),
         tracker: PoseTracker::load(&models, PoseParams::default()).expect("the hand models"),
         grid: Grid::new(GridParams::default()),
         scorer: Faulty(["fist".into()]),

@@ -76,12 +76,15 @@ if ! fresh "$guest" "$from"; then
 fi
 clips=$cache/clips
 from=$(made_from "$here/clips.py" "$synthetic")
+exec 9>"$cache/lock" # as the other guest's run may need them at the same time
+flock 9
 if ! fresh "$clips" "$from"; then
     say 'drawing clips'
     rm -rf "$clips"
     "$here/clips.py" "$synthetic" "$clips"
     echo "$from" >"$clips/made-from"
 fi
+exec 9>&-
 
 # What the guest sees as /share.
 share=$cache/share-$arch
@@ -102,8 +105,8 @@ printf '%s\n' "${scenarios[@]}" >"$share/order"
 say "booting the $arch guest for ${#scenarios[@]} scenarios"
 # What counts is what the guest says before it ends, however it ends.
 timeout --kill-after=10s "$limit" "$here/guest/boot.sh" "$arch" "$guest" "$share" 2>&1 |
-    sed -u 's/\r$//' | tee "$share/results/console" || true
+    sed -u 's/\r$//' | tee "$share/results/console" | sed -u "s/^/$arch: /" || true
 
 passed=$(grep -c '^ok    ' "$share/results/console" || true)
-say "$passed of ${#scenarios[@]} scenarios passed; results are in $share/results"
+say "$passed of ${#scenarios[@]} scenarios passed on $arch; results are in $share/results"
 [ "$passed" = "${#scenarios[@]}" ]
