@@ -148,6 +148,9 @@ fn at_a_hangup_a_camera_stays_open_unless_it_is_to_be_another() {
         service.told("RELOADING=1");
         service.told("STATUS=Watching");
     }
+    // The picture stands still: no search, which takes an emulator long, is under way at the end.
+    service.told("WATCHDOG=1");
+    service.told("WATCHDOG=1");
     let log = service.stop();
     let said = |words: &str| log.iter().filter(|line| line.contains(words)).count();
     assert_eq!(said("read again"), 2, "{log:?}");
