@@ -138,17 +138,19 @@ fn at_a_hangup_a_camera_stays_open_unless_it_is_to_be_another() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let library = interposed::library(folder.path());
-    let service = Service::start_on(interposed::NODE, "", |palmd| {
+    // The picture stands still. A search takes an emulator too long to be under way at the end.
+    const SELDOM: &str = "pose.idle-interval = '60s'\n";
+    let service = Service::start_on(interposed::NODE, SELDOM, |palmd| {
         palmd.env("LD_PRELOAD", library);
     });
     service.told("STATUS=Watching");
-    for config in ["[pose]\nhands = 2\n", "[camera]\nmirrored = true\n"] {
+    for change in ["pose.hands = 2\n", "camera.mirrored = true\n"] {
+        let config = format!("{SELDOM}{change}");
         std::fs::write(config_path(service.folder.path()), config).expect("a configuration");
         service.signal("-HUP");
         service.told("RELOADING=1");
         service.told("STATUS=Watching");
     }
-    // The picture stands still: no search, which takes an emulator long, is under way at the end.
     service.told("WATCHDOG=1");
     service.told("WATCHDOG=1");
     let log = service.stop();

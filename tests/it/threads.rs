@@ -38,7 +38,11 @@ fn a_classifier_that_panics_ends_the_daemon_with_an_error() {
     };
     let options = Options {
         classify: Classify::Aside,
-        recognizer: RecognizerParams::default(),
+        recognizer: RecognizerParams {
+            // An emulator's frames may come so seldom.
+            stall_limit: Duration::from_secs(60),
+            ..RecognizerParams::default()
+        },
         summary_interval: Duration::from_secs(60),
     };
     let ended = daemon::run(
