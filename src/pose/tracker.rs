@@ -25,7 +25,8 @@ const MOST_GROWTH: f32 = 1.6;
 ///
 /// A followed hand is looked for where its landmarks were in the frame before. Palms are looked
 /// for only while there are fewer hands than allowed, and as often as [`PoseParams::search`] says.
-/// One that is found near where a hand was lost within [`PoseParams::max_gap`] is that hand.
+/// One that is found near where a hand was lost within [`PoseParams::max_gap`] is that hand, if
+/// that had been followed for as long.
 #[derive(Debug)]
 pub struct PoseTracker {
     params: PoseParams,
@@ -47,7 +48,9 @@ struct Track {
     number: u32,
     /// Where the hand will be in the next frame.
     region: Region,
-    /// When it was last seen.
+    /// When it was first seen, ...
+    began: Duration,
+    /// ... and last.
     seen: Duration,
     landmark_filter: OneEuro,
     world_filter: OneEuro,
@@ -226,7 +229,12 @@ impl PoseTracker {
         Ok(hand.filter(|hand| hand.presence > self.params.presence_threshold))
     }
 
+    /// Keeps a track that may be found again. One that had only just begun isn't kept: a hand that
+    /// comes into view is often found in the wrong place first.
     fn lose(&mut self, track: Track) {
+        if track.seen - track.began < self.params.max_gap {
+            return;
+        }
         if self.lost.is_full() {
             self.lost.remove(0);
         }
@@ -260,6 +268,7 @@ impl PoseTracker {
         Track {
             number: self.next_track,
             region,
+            began: self.poses.t,
             seen: self.poses.t,
             landmark_filter: OneEuro::default(),
             world_filter: OneEuro::default(),
@@ -478,19 +487,27 @@ mod tests {
             side_px,
             rotation: 0.0,
         };
-        let track = tracker.begin_track(at(100.0, 80.0));
-        tracker.lose(track);
+        let followed = |tracker: &mut PoseTracker, x: f32, for_so_long: Duration| {
+            let mut track = tracker.begin_track(at(x, 80.0));
+            track.seen += for_so_long;
+            tracker.poses.t = track.seen;
+            tracker.lose(track);
+        };
+        let max_gap = tracker.params.max_gap;
+        followed(&mut tracker, 100.0, max_gap / 2);
+        assert!(tracker.find_again(&at(100.0, 80.0)).is_none());
+        followed(&mut tracker, 100.0, max_gap);
         for other in [at(270.0, 80.0), at(100.0, 140.0), at(100.0, 45.0)] {
             assert!(tracker.find_again(&other).is_none(), "{other:?}");
         }
         // Of two the nearer one.
-        let track = tracker.begin_track(at(180.0, 80.0));
-        tracker.lose(track);
+        tracker.poses.t = Duration::ZERO;
+        followed(&mut tracker, 180.0, max_gap);
         let numbers = [170.0, 170.0, 170.0].map(|x| {
             let found = tracker.find_again(&at(x, 90.0));
             found.map(|track| track.number)
         });
-        assert_eq!(numbers, [Some(2), Some(1), None]);
+        assert_eq!(numbers, [Some(3), Some(2), None]);
     }
 
     #[test]
