@@ -200,7 +200,9 @@ proptest! {
         );
         let shape = [1, inputs as usize, height as usize, width as usize];
         let mut x = numbers(shape.iter().product(), seed);
-        if let Some(special) = special {
+        // What becomes of a NaN that is clipped depends in tract on whether it fuses the clip.
+        let clips = matches!(behind, Behind::Relu6);
+        if let Some(special) = special.filter(|special| !(clips && special.is_nan())) {
             let at = seed as usize % x.len();
             x[at] = special;
         }
