@@ -127,7 +127,7 @@ pub fn run<S: Score + Send + 'static>(
     };
     let mut recognizer = Recognizer::new(scorer, &options.recognizer)?;
     let counters = recognizer.counters();
-    let mut vision = Vision {
+    let vision = Vision {
         source: stations.source,
         tracker: stations.tracker,
         grid: stations.grid,
@@ -145,7 +145,7 @@ pub fn run<S: Score + Send + 'static>(
             let work = move || {
                 let seen = vision.run(|item| recognizer.push(&item, |e| gesture_events.send(e)));
                 recognizer.all_left(|e| gesture_events.send(e));
-                seen.map(|()| vision.source)
+                seen
             };
             (running.spawn("vision", work)?, None)
         }
@@ -165,10 +165,9 @@ pub fn run<S: Score + Send + 'static>(
             })?;
             // The producer ends with the vision thread, and so does the classifier's work.
             let work = move || {
-                let seen = vision.run(|item| {
+                vision.run(|item| {
                     producer.push(item);
-                });
-                seen.map(|()| vision.source)
+                })
             };
             (running.spawn("vision", work)?, Some(classifier))
         }
@@ -299,7 +298,8 @@ struct Vision {
 }
 
 impl Vision {
-    fn run(&mut self, mut hand_over: impl FnMut(Handover)) -> Result<(), SourceError> {
+    /// Returns the source.
+    fn run(mut self, mut hand_over: impl FnMut(Handover)) -> Result<Box<dyn Source>, SourceError> {
         let clock = SystemClock;
         let info = self.source.info();
         let mut lost = false;
@@ -377,7 +377,7 @@ impl Vision {
             self.turns.add(1);
         }
         self.grid.finish(hand_over);
-        Ok(())
+        Ok(self.source)
     }
 
     /// Closes the camera, lets all hands leave, and waits until the pause is over.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{GRID_HZ, GridPose, HandLeft, Handover};
-use crate::pose::{FramePoses, HandPose, Handedness, LANDMARKS, MAX_HANDS, Point3};
+use crate::pose::{FramePoses, HandPose, Handedness, LANDMARKS, MAX_HANDS, Point3, PoseParams};
 
 /// Parameters of a [`Grid`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct GridParams {
 impl Default for GridParams {
     fn default() -> Self {
         Self {
-            max_gap: Duration::from_millis(250),
+            max_gap: PoseParams::default().max_gap,
             mirror: true,
         }
     }
