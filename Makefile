@@ -73,14 +73,22 @@ deb-test: deb ## install, upgrade, serve, remove and purge the package in a Debi
 	packaging/try.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
 	packaging/serve.sh $(TARGET)/debian/palmd_*_$$(dpkg --print-architecture).deb
 
-machine-test: deb ## run the packages in virtual machines with a camera, on a PC and on ARM
+machine-test: ## run the packages in virtual machines with a camera, on a PC and on ARM
+	@$(MAKE) --no-print-directory -j3 machine-test-amd64 machine-test-arm64-1 machine-test-arm64-2
+
+machine-test-amd64: deb synthetic
+	tests/machine/run.sh --arch amd64 --deb $(TARGET)/debian/palmd_*_amd64.deb
+
+machine-test-arm64-%: deb-arm64 synthetic
+	tests/machine/run.sh --arch arm64 --part $*/2 --deb $(TARGET)/debian/palmd_*_arm64.deb
+
+.PHONY: synthetic deb-arm64 machine-test-amd64
+synthetic: build
 	cargo build --release --locked --example synthetic
+
+deb-arm64: models
 	cross/cargo.sh aarch64 build --release --locked
 	packaging/deb.sh aarch64
-	$(MAKE) --no-print-directory -j2 machine-test-amd64 machine-test-arm64
-
-machine-test-%:
-	tests/machine/run.sh --arch $* --deb $(TARGET)/debian/palmd_*_$*.deb
 
 train: setup ## train the gesture classifier anew; writes docs/model-card.md
 	python3 -m venv models/.cache/train

@@ -2,7 +2,7 @@
 # Runs palmd's scenarios in a virtual machine with a camera; see README.md.
 #
 #   run.sh [--arch amd64|arm64] [--palmd PROGRAM | --deb PACKAGE] [--synthetic PROGRAM]
-#          [--models FOLDER] [--limit TIME] [SCENARIO...]
+#          [--models FOLDER] [--limit TIME] [--part I/N] [SCENARIO...]
 #   run.sh [--arch amd64|arm64] --missing       names Debian packages that it needs and aren't there
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,7 +11,7 @@ release=${CARGO_TARGET_DIR:-$top/target}/release
 cache=$here/.cache
 
 arch=amd64 palmd=$release/palmd deb='' synthetic=$release/examples/synthetic
-models=${PALMD_MODELS:-$top/models} limit=1h asked=''
+models=${PALMD_MODELS:-$top/models} limit=1h part='' asked=''
 while [ $# -gt 0 ]; do
     case $1 in
     --missing) asked=yes; shift; continue ;;
@@ -21,6 +21,7 @@ while [ $# -gt 0 ]; do
     --synthetic) synthetic=$2 ;;
     --models) models=$2 ;;
     --limit) limit=$2 ;; # of the guest's run
+    --part) part=$2 ;; # one of N runs, at the same time if one likes, which share the scenarios
     -*) echo "machine: unknown option $1; see the head of $0" >&2; exit 64 ;;
     *) break ;;
     esac
@@ -28,6 +29,10 @@ while [ $# -gt 0 ]; do
 done
 scenarios=("$@")
 [ $# -gt 0 ] || mapfile -t scenarios < <(grep -v '^#' "$here/scenarios/order")
+if [ -n "$part" ]; then
+    mapfile -t scenarios < <(printf '%s\n' "${scenarios[@]}" | awk -v i="${part%/*}" -v n="${part#*/}" 'NR % n == i % n')
+fi
+name=$arch${part:+-${part%/*}}
 
 say() { echo "machine: $*" >&2; }
 
@@ -66,6 +71,9 @@ done
 made_from() { cat "$@" | sha256sum; }
 fresh() { [ "$(cat "$1/made-from" 2>/dev/null)" = "$2" ]; }
 
+mkdir -p "$cache"
+exec 9>"$cache/lock" # as another run may need them at the same time
+flock 9
 guest=$cache/$arch
 from=$(find "$here/guest" -type f ! -name boot.sh | sort | xargs cat | made_from)
 if ! fresh "$guest" "$from"; then
@@ -76,8 +84,6 @@ if ! fresh "$guest" "$from"; then
 fi
 clips=$cache/clips
 from=$(made_from "$here/clips.py" "$synthetic")
-exec 9>"$cache/lock" # as the other guest's run may need them at the same time
-flock 9
 if ! fresh "$clips" "$from"; then
     say 'drawing clips'
     rm -rf "$clips"
@@ -87,7 +93,7 @@ fi
 exec 9>&-
 
 # What the guest sees as /share.
-share=$cache/share-$arch
+share=$cache/share-$name
 rm -rf "$share"
 mkdir -p "$share/results"
 cp -r "$here/scenarios" "$share/scenarios"
@@ -102,11 +108,11 @@ fi
 mv "$share/scenarios/start.sh" "$share/start.sh"
 printf '%s\n' "${scenarios[@]}" >"$share/order"
 
-say "booting the $arch guest for ${#scenarios[@]} scenarios"
+say "booting the $name guest for ${#scenarios[@]} scenarios"
 # What counts is what the guest says before it ends, however it ends.
 timeout --kill-after=10s "$limit" "$here/guest/boot.sh" "$arch" "$guest" "$share" 2>&1 |
-    sed -u 's/\r$//' | tee "$share/results/console" | sed -u "s/^/$arch: /" || true
+    sed -u 's/\r$//' | tee "$share/results/console" | sed -u "s/^/$name: /" || true
 
 passed=$(grep -c '^ok    ' "$share/results/console" || true)
-say "$passed of ${#scenarios[@]} scenarios passed on $arch; results are in $share/results"
+say "$passed of ${#scenarios[@]} scenarios passed on $name; results are in $share/results"
 [ "$passed" = "${#scenarios[@]}" ]
