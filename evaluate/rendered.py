@@ -27,7 +27,7 @@ AT_A_TIME = 2
 def rows(palmds, count, seed, once):
     """Rows for each of the programs. With `once` the video is rendered once for all of them, and only its poses are
     looked at by each; they are kept for the next time."""
-    watch = from_poses if once else from_video
+    watch = functools.partial(from_poses, kept_for(palmds[0].program)) if once else from_video
     scores = [Score() for _ in palmds]
     began = time.time()
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as threads:
@@ -49,8 +49,7 @@ def from_video(palmds, script):
         return json.loads(truth.read_text()), events
 
 
-def from_poses(palmds, script):
-    folder = kept_for(palmds[0].program)
+def from_poses(folder, palmds, script):
     name = hashed(script)
     poses, truth = folder / f"{name}.ndjson.gz", folder / f"{name}.json"
     if not poses.exists():
@@ -64,7 +63,6 @@ def from_poses(palmds, script):
     return json.loads(truth.read_text()), [palmd.classify_lines(lines) for palmd in palmds]
 
 
-@functools.cache
 def kept_for(program):
     """The folder for poses that this very program found. Those of other programs are of no more use."""
     stat = program.stat()

@@ -14,7 +14,7 @@ use crate::gesture::Kind;
 const SUFFIX: &str = ".gesture.json";
 
 const FORMAT: &str = "palmd gesture";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A longer file is no gesture's; the largest that is learned has less than half of it.
 const MAX_BYTES: u64 = 16 << 20;
@@ -294,8 +294,8 @@ mod tests {
         refused(&good[..good.len() / 2], MODEL, 2, "cut off");
         refused("", MODEL, 2, "cut off");
         for (from, to, told) in [
-            ("\"version\":2", "\"version\":1", "version 1"),
-            ("\"version\":2", "\"version\":3", "version 3"),
+            ("\"version\":3", "\"version\":2", "version 2"),
+            ("\"version\":3", "\"version\":4", "version 4"),
             ("palmd gesture", "palmd takes", "palmd takes"),
             ("\"star\"", "\"moon\"", "the gesture \"moon\""),
             ("0.25", "-1", "radius -1"),

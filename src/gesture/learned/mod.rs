@@ -10,8 +10,8 @@
 //!    speaks against it.
 //! 3. [`Taught`] scores windows by the classifier and the learned gestures together.
 //!
-//! Windows are compared by the angle between the square roots of their features (Hellinger's
-//! distance; see [`descriptor`]).
+//! Windows are compared by the angle between the fourth roots of their features (see
+//! [`descriptor`]).
 
 mod background;
 pub mod descriptor;
