@@ -49,7 +49,7 @@ fn a_reader_that_goes_away_ends_it_without_a_complaint() {
             "--source",
             "synthetic:repeat 100 { open-palm 1s; hide 1s }",
         ])
-        .env("RUST_LOG", "warn")
+        .env("RUST_LOG", "palmd=warn")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
