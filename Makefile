@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup models build demo test check page-pictures bench bench-peers soak cross test-arm count-arm \
+.PHONY: help setup models build demo test check page-pictures bench bench-peers fuzz soak cross test-arm count-arm \
 	deb deb-arm deb-test machine-test train evaluate clean
 
 help: ## list the targets
@@ -45,6 +45,9 @@ bench: build ## time a stage, allocator calls, memory
 bench-peers: models ## measure against other runtimes; writes docs/performance.md
 	cargo build --release --locked --bins --examples
 	@python3 benches/peers/measure.py
+
+fuzz: ## half an hour of made-up input for each thing that strangers can hand to palmd; keeps what it finds
+	fuzz/run.sh --keep 1800
 
 soak: models ## a simulated month of people, faults and hostile readers; draws docs/soak.svg
 	cargo run --release --locked --example soak -- --svg docs/soak.svg
