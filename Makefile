@@ -4,7 +4,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help setup models build demo test check page-pictures bench bench-peers fuzz soak cross test-arm count-arm \
-	deb deb-arm deb-test machine-test train evaluate clean
+	deb deb-arm deb-arm64 deb-test synthetic machine-test machine-test-amd64 train evaluate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -86,7 +86,6 @@ machine-test-amd64: deb synthetic
 machine-test-arm64-%: deb-arm64 synthetic
 	tests/machine/run.sh --arch arm64 --part $*/2 --deb $(TARGET)/debian/palmd_*_arm64.deb
 
-.PHONY: synthetic deb-arm64 machine-test-amd64
 synthetic: build
 	cargo build --release --locked --example synthetic
 

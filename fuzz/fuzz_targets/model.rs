@@ -1,16 +1,11 @@
 //! Model files from elsewhere: whatever they are, they are loaded and run once, or refused.
 #![no_main]
 
-use std::cell::LazyCell;
 use std::panic;
 
 use libfuzzer_sys::fuzz_target;
 use palmd::gesture::Classifier;
-use palmd_fuzz::Folder;
-
-thread_local! {
-    static FOLDER: LazyCell<Folder> = const { LazyCell::new(Folder::new) };
-}
+use palmd_fuzz::file;
 
 // A panic of tract's is an error of palmd's, and must stay one: only those that get as far as here count.
 fn let_panics_pass() {
@@ -18,7 +13,7 @@ fn let_panics_pass() {
 }
 
 fuzz_target!(init: let_panics_pass(), |data: &[u8]| {
-    let path = FOLDER.with(|folder| folder.file("model.onnx", data));
+    let path = file("model.onnx", data);
     match Classifier::load(&path, None) {
         Ok(classifier) => assert!(classifier.probabilities().iter().all(|p| p.is_finite())),
         Err(error) => assert!(error.to_string().contains("model.onnx"), "{error}"),

@@ -9,7 +9,5 @@ const MOST_INCOMING: usize = 64 * 1024;
 
 fuzz_target!(|data: &[u8]| {
     let mut stream = BytesMut::from(data);
-    while let Ok(packet) = Packet::read(&mut stream, MOST_INCOMING) {
-        let _ = format!("{packet:?}").len();
-    }
+    while Packet::read(&mut stream, MOST_INCOMING).is_ok() {}
 });

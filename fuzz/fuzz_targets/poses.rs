@@ -1,17 +1,12 @@
 //! Lines of poses, as `palmd classify` reads them, and windows from a NumPy archive. The first byte chooses.
 #![no_main]
 
-use std::cell::LazyCell;
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
 use palmd::gesture::windows_npz::Windows;
 use palmd::pose::lines::PoseLines;
-use palmd_fuzz::Folder;
-
-thread_local! {
-    static FOLDER: LazyCell<Folder> = const { LazyCell::new(Folder::new) };
-}
+use palmd_fuzz::file;
 
 fuzz_target!(|data: &[u8]| {
     match data.split_first() {
@@ -25,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         Some(_) => {
-            let path = FOLDER.with(|folder| folder.file("windows.npz", data));
+            let path = file("windows.npz", data);
             if let Ok(windows) = Windows::read(&path) {
                 assert!(windows.iter().flatten().all(|x| x.is_finite()));
             }

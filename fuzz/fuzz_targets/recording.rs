@@ -1,23 +1,18 @@
 //! Y4M, MJPEG, AVI, PNG and JPEG files as a camera's stand-in. The first byte chooses the file's name.
 #![no_main]
 
-use std::cell::LazyCell;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use palmd::camera::{Next, recording};
-use palmd_fuzz::Folder;
-
-thread_local! {
-    static FOLDER: LazyCell<Folder> = const { LazyCell::new(Folder::new) };
-}
+use palmd_fuzz::file;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&which, content)) = data.split_first() else {
         return;
     };
     let name = ["clip.y4m", "clip.mjpeg", "clip.avi", "one.png", "one.jpg"][usize::from(which) % 5];
-    let path = FOLDER.with(|folder| folder.file(name, content));
+    let path = file(name, content);
     let Ok(mut source) = recording::open(&path, None) else {
         return;
     };

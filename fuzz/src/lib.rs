@@ -5,44 +5,25 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// A folder in memory, for what is read from files.
-pub struct Folder(TempDir);
-
-impl Folder {
-    /// A new one.
-    ///
-    /// # Panics
-    /// If there is no room in memory.
-    #[must_use]
-    pub fn new() -> Self {
+thread_local! {
+    static FOLDER: TempDir = {
+        // In memory, where there is a place for that.
         let shared = Path::new("/dev/shm");
         let folder = if shared.is_dir() {
             tempfile::tempdir_in(shared)
         } else {
             tempfile::tempdir()
         };
-        Self(folder.expect("a folder"))
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// A file in it, with this content.
-    ///
-    /// # Panics
-    /// If there is no room in memory.
-    pub fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.path().join(name);
-        fs::write(&path, content).expect("room for a file");
-        path
-    }
+        folder.expect("a folder")
+    };
 }
 
-impl Default for Folder {
-    fn default() -> Self {
-        Self::new()
-    }
+/// A file with this content, for what is read from files. It lies in this thread's folder.
+///
+/// # Panics
+/// If there is no room for it.
+pub fn file(name: &str, content: &[u8]) -> PathBuf {
+    let path = FOLDER.with(|folder| folder.path().join(name));
+    fs::write(&path, content).expect("room for a file");
+    path
 }
